@@ -1,0 +1,281 @@
+"""denoise(): a prompt in, frames out. Encodes once, then runs N drafts block by block and pass by pass.
+
+    prompt ──encode──► context ─┬─ draft 0: canvas, generator, last guess ─┐
+                                ├─ draft 1                                 ├─► one decoder pass over the rows,
+                                └─ draft 2 (waits for a free row)          ┘   then each draft's own step
+                                                                              │
+    Frame, Frame, Frame … ◄───────────── one copy to the host per pass ───────┘
+
+A draft that ends its canvas leaves the batch at once, and one that waits takes its row. Blocks go in
+lockstep: every draft ends block b before any begins b + 1, so all rows share one context length and nothing
+is padded.
+
+The engine knows nothing of pages, files or threads; its frames are NumPy. Exactness, draft by draft:
+
+1. One step equals transformers' bit for bit (see `sampler`).
+2. Draft k has the seed `seed + k`. With `rows=1` it equals `model.generate(…)` at batch 1 after
+   `torch.manual_seed(seed + k)`, token for token and step for step, on a CPU in fp32 and bf16.
+3. With more rows the law is the same; matrix products over more rows, another thread count, experts with few
+   tokens or a GPU can move the last bit of a logit, and with it, now and then, a token.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import sampler, tokens
+from .denoiser import Denoiser, TransformersDenoiser
+from .errors import InputError
+from .loading import Loaded
+from .settings import Message, Resolved, Settings, check_prompt
+from .tokens import TokenizerVocabulary
+from .trace import RIVALS, Frame, ModelFacts, RunFacts, Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a draft begins from; the default is pure noise.
+
+    `canvas_ids` [C] is the canvas it begins with, `pinned` [C] bool the positions that never change, `step`
+    the pass after which it goes on, `settings` and `seed` its own.
+    """
+
+    canvas_ids: np.ndarray | None = None
+    pinned: np.ndarray | None = None
+    step: int = 0
+    settings: Settings | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.canvas_ids is not None and (
+            np.ndim(self.canvas_ids) != 1 or np.asarray(self.canvas_ids).dtype.kind not in "iu"
+        ):
+            raise InputError("A start's canvas_ids must be one row of token ids.")
+        if self.pinned is not None:
+            if self.canvas_ids is None:
+                raise InputError("A start with pinned positions needs the canvas_ids that they hold.")
+            if (
+                np.shape(self.pinned) != np.shape(self.canvas_ids)
+                or np.asarray(self.pinned).dtype != np.bool_
+            ):
+                raise InputError("A start's pinned must say True or False for each of its canvas_ids.")
+        if isinstance(self.step, bool) or not isinstance(self.step, int) or self.step < 0:
+            raise InputError(f"A start's step must be a whole number from 0, got {self.step!r:.80}.")
+        if self.settings is not None and not isinstance(self.settings, Settings):
+            raise InputError(f"A start's settings must be Settings, got {type(self.settings).__name__}.")
+        if self.seed is not None:
+            Settings(seed=self.seed)
+
+
+def denoise(
+    loaded: Loaded,
+    prompt: str | Sequence[Message],
+    settings: Settings | None = None,
+    starts: Sequence[Start] | None = None,
+    rows: int | None = None,
+) -> Run:
+    """Denoise `settings.drafts` answers to `prompt`: one user message, or chat messages.
+
+    At most `rows` drafts go through the model at once (default: what `loaded` says fits). Nothing is computed
+    before the first frame is asked for, but all input is checked here: raises `InputError`.
+    """
+    messages = check_prompt(prompt)
+    resolved = (settings or Settings()).resolve(loaded.sampler_defaults)
+    if starts is not None:
+        raise InputError("Drafts can only begin from noise: leave starts out.")
+    rows = loaded.rows if rows is None else rows
+    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+        raise InputError(f"rows must be a whole number from 1, got {rows!r:.80}.")
+    facts = RunFacts(
+        prompt=messages,
+        model=ModelFacts(loaded.name, loaded.revision, loaded.precision, str(loaded.device), rows),
+        settings=resolved,
+        canvas_length=loaded.canvas_length,
+        eos_ids=loaded.eos_ids,
+    )
+    ids = tokens.encode_prompt(loaded.tokenizer, messages)
+    answer = facts.blocks * facts.canvas_length
+    if len(ids) + answer > loaded.context_length:
+        raise InputError(
+            f"The prompt has {len(ids)} tokens and the answer takes up to {answer}; together they must fit"
+            f" the model's context of {loaded.context_length}. Shorten the prompt or lower max_new_tokens."
+        )
+    return Run(facts, ids, TransformersDenoiser(loaded.model), TokenizerVocabulary(loaded.tokenizer))
+
+
+class Run:
+    """The frames of one run, as an iterator, with its facts and words; `Trace.record(run)` keeps them."""
+
+    def __init__(
+        self, facts: RunFacts, prompt_ids: Sequence[int], denoiser: Denoiser, vocabulary: Vocabulary
+    ) -> None:
+        self.facts = facts
+        self.vocabulary = vocabulary
+        self._stopped: set[int] = set()
+        self._frames = self._denoise(denoiser, prompt_ids)
+
+    def __iter__(self) -> Run:
+        return self
+
+    def __next__(self) -> Frame:
+        return next(self._frames)
+
+    def stop(self, draft: int | None = None) -> None:
+        """From any thread: no pass of `draft` (`None`: of any draft) begins after this call."""
+        drafts = range(self.facts.settings.drafts)
+        self._stopped.update(drafts if draft is None else {draft} & set(drafts))
+
+    def close(self) -> None:
+        """End the run and free what it holds; not while another thread is inside `next`."""
+        self._frames.close()
+
+    @torch.inference_mode()
+    def _denoise(self, denoiser: Denoiser, prompt_ids: Sequence[int]) -> Generator[Frame]:
+        """Block after block, each of them for all drafts that go on."""
+        facts, rows = self.facts, self.facts.model.rows
+        context = denoiser.encode(torch.tensor(prompt_ids, device=denoiser.device))
+        drafts = [
+            _Draft(index, torch.Generator(denoiser.device).manual_seed(seed), context)
+            for index, seed in enumerate(facts.settings.seeds())
+        ]
+        for block in range(facts.blocks):
+            yield from self._denoise_block(denoiser, drafts, block)
+            drafts = [draft for draft in drafts if draft.goes_on(facts.eos_ids)]
+            if not drafts or block == facts.blocks - 1:
+                return
+            for group in (drafts[i : i + rows] for i in range(0, len(drafts), rows)):
+                committed = torch.stack([draft.last.best for draft in group])
+                contexts = denoiser.extend([draft.context for draft in group], committed)
+                for draft, context in zip(group, contexts, strict=True):
+                    draft.context = context
+
+    def _denoise_block(self, denoiser: Denoiser, drafts: Sequence[_Draft], block: int) -> Generator[Frame]:
+        """Pass after pass until every draft's canvas has ended; free rows go to the drafts that wait."""
+        settings = self.facts.settings
+        waiting, active = deque(drafts), list[_Draft]()
+        batched, context = list[_Draft](), None
+        while True:
+            while waiting and len(active) < self.facts.model.rows:
+                active.append(waiting.popleft())
+                active[-1].begin(denoiser, settings, block)
+                yield active[-1].noise_frame()
+            for draft in active:
+                draft.ended = draft.ended or ("stopped" if draft.index in self._stopped else "")
+            active = [draft for draft in active if not draft.ended]
+            if not active:
+                if waiting:
+                    continue
+                return
+            if active != batched:
+                batched, context = active, denoiser.batch([draft.context for draft in active])
+            yield from self._denoise_pass(denoiser, context, active)
+
+    def _denoise_pass(self, denoiser: Denoiser, context: Any, drafts: Sequence[_Draft]) -> Generator[Frame]:
+        """One decoder pass over the canvases of `drafts`, then each draft's own step."""
+        canvases = torch.stack([draft.canvas for draft in drafts])
+        hidden = denoiser.decode(context, canvases, torch.stack([draft.soft for draft in drafts]))
+        for draft, row in zip(drafts, hidden, strict=True):
+            draft.advance(denoiser, row, self.facts.settings)
+        for draft, planes in zip(drafts, _to_host(drafts), strict=True):
+            if planes.pop("stable"):
+                draft.ended = "stable"
+            elif draft.step == self.facts.settings.steps:
+                draft.ended = "steps"
+            elif draft.index in self._stopped:
+                draft.ended = "stopped"
+            draft.best_ids = planes["best_ids"]
+            yield draft.frame(**planes)
+
+
+@dataclass(eq=False)
+class _Draft:
+    """A draft between two passes: everything it needs to go on, in any batch."""
+
+    index: int
+    generator: torch.Generator
+    context: Any
+    block: int = 0
+    step: int = 0
+    ended: str = ""
+    temperature: float = 0.0
+    canvas: Tensor = field(init=False)  # [C] int64
+    soft: Tensor = field(init=False)  # [C, D] self-conditioning signal of the last guess
+    last: sampler.Step = field(init=False)
+    stable: Tensor = field(init=False)  # 0-d bool, on the device
+    best_ids: np.ndarray = field(init=False)  # [C] the last guess, on the host
+    stop_rule: sampler.StopRule = field(init=False)
+
+    def begin(self, denoiser: Denoiser, settings: Resolved, block: int) -> None:
+        """A canvas of fresh noise, and no guess yet."""
+        self.block, self.step, self.ended = block, 0, ""
+        self.temperature = settings.t_max
+        self.canvas = sampler.noise(denoiser.canvas_length, denoiser.vocab_size, self.generator)
+        self.soft = denoiser.no_guess()
+        self.stop_rule = sampler.StopRule(settings.stability_threshold, settings.confidence_threshold)
+
+    def advance(self, denoiser: Denoiser, hidden: Tensor, settings: Resolved) -> None:
+        """One step from hidden states [C, D]. The logits live and die here."""
+        self.step += 1
+        temperature = sampler.temperature_at(self.step, settings.steps, settings.t_max, settings.t_min)
+        self.temperature = float(temperature)
+        logits = denoiser.logits(hidden)
+        logits.div_(temperature.to(logits.device))
+        self.last = sampler.decide(
+            logits, entropy_bound=settings.entropy_bound, rivals=RIVALS, generator=self.generator
+        )
+        self.canvas = self.last.canvas
+        self.soft = denoiser.soft_embedding(logits)
+        self.stable = self.stop_rule(self.last)
+
+    def goes_on(self, eos_ids: Sequence[int]) -> bool:
+        """Whether another block follows the one that ended."""
+        return self.ended in ("stable", "steps") and not np.isin(self.best_ids, eos_ids).any()
+
+    def noise_frame(self) -> Frame:
+        return self.frame(canvas_ids=self.canvas.cpu().numpy())
+
+    def frame(self, **planes: np.ndarray) -> Frame:
+        return Frame(
+            draft=self.index,
+            block=self.block,
+            step=self.step,
+            temperature=self.temperature,
+            ended=self.ended,
+            **planes,
+        )
+
+
+def _to_host(drafts: Sequence[_Draft]) -> Iterator[dict[str, np.ndarray]]:
+    """A frame's planes per draft, and `stable`: all in one copy, 11 KB per draft at C = 256."""
+    steps = [draft.last for draft in drafts]
+    ids = torch.stack([torch.column_stack([s.canvas, s.best, s.top_ids]) for s in steps]).to(torch.int32)
+    values = torch.stack([torch.column_stack([s.confidence, s.entropy, s.top_probs]) for s in steps])
+    # Rounding can push an entropy of nothing below nothing.
+    values = values.clamp(min=0).to(torch.float16)
+    flags = torch.stack(
+        [torch.hstack([s.accepted, draft.stable]) for s, draft in zip(steps, drafts, strict=True)]
+    )
+    parts = [ids.flatten(1), values.flatten(1), flags]
+    host = torch.cat([part.contiguous().view(torch.uint8) for part in parts], dim=1).cpu().numpy()
+    id_bytes, value_bytes = (part[0].nbytes for part in parts[:2])
+    for row in host:
+        row_ids = row[:id_bytes].view(np.int32).reshape(-1, 2 + RIVALS)
+        row_values = row[id_bytes : id_bytes + value_bytes].view(np.float16).reshape(-1, 2 + RIVALS)
+        row_flags = row[id_bytes + value_bytes :].astype(bool)
+        yield {
+            "canvas_ids": row_ids[:, 0],
+            "best_ids": row_ids[:, 1],
+            "top_ids": row_ids[:, 2:],
+            "confidence": row_values[:, 0],
+            "entropy": row_values[:, 1],
+            "top_probs": row_values[:, 2:],
+            "accepted": row_flags[:-1],
+            "stable": row_flags[-1],
+        }
