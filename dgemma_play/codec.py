@@ -121,7 +121,11 @@ def decode(data: bytes) -> Trace:
 
 
 def _reason(error: Exception) -> str:
-    return f"{error} is missing." if isinstance(error, KeyError) else f"{error}"[:200]
+    if isinstance(error, KeyError):
+        return f"its header has no {error}."
+    if isinstance(error, ValueError | InputError):
+        return f"{error}"[:200]
+    return "its header has another shape than a trace's."
 
 
 def _unzip(data: bytes) -> bytes:

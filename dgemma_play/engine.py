@@ -160,7 +160,7 @@ class Run:
         """Pass after pass until every draft's canvas has ended; free rows go to the drafts that wait."""
         settings = self.facts.settings
         waiting, active = deque(drafts), list[_Draft]()
-        batched, context = list[_Draft](), None
+        batched, context = tuple[_Draft, ...](), None
         while True:
             while waiting and len(active) < self.facts.model.rows:
                 active.append(waiting.popleft())
@@ -173,8 +173,8 @@ class Run:
                 if waiting:
                     continue
                 return
-            if active != batched:
-                batched, context = active, denoiser.batch([draft.context for draft in active])
+            if tuple(active) != batched:
+                batched, context = tuple(active), denoiser.batch([draft.context for draft in active])
             yield from self._denoise_pass(denoiser, context, active)
 
     def _denoise_pass(self, denoiser: Denoiser, context: Any, drafts: Sequence[_Draft]) -> Generator[Frame]:

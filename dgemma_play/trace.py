@@ -135,6 +135,19 @@ class Track:
         starts = [*np.flatnonzero(self.step == 0).tolist(), len(self.step)]
         return (slice(a, b) for a, b in itertools.pairwise(starts))
 
+    def frame(self, index: int, draft: int = 0) -> Frame:
+        """Frame `index` of the track again, as the engine yielded it for `draft`."""
+        guess = {name: getattr(self, name)[index] for name in PLANES} if self.step[index] else {}
+        return Frame(
+            draft=draft,
+            block=int(self.block[index]),
+            step=int(self.step[index]),
+            temperature=float(self.temperature[index]),
+            ended=self.canvas_ended[index],
+            canvas_ids=self.canvas_ids[index],
+            **guess,
+        )
+
     @property
     def committed_ids(self) -> np.ndarray:
         """[blocks · C] int32: each canvas's last best guess; nothing for one without a pass."""
@@ -273,6 +286,11 @@ class Recorder:
         self._seconds: list[list[float]] = [[] for _ in self._frames]
         self._steps_used = [0] * len(self._frames)
         self._words: dict[int, str] = {}
+
+    @property
+    def words(self) -> Mapping[int, str]:
+        """The words of all token ids met so far."""
+        return self._words
 
     def add(self, frame: Frame) -> None:
         """Keep a frame."""

@@ -1,0 +1,57 @@
+"""A run in a terminal: python -m dgemma_play "Write a haiku about rain." --drafts 4 --save run.dgemma"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from . import settings, terminal
+from .errors import PlayError
+from .trace import Trace
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dgemma_play", description=__doc__)
+    parser.add_argument("prompt", nargs="?", help="What the drafts should be about.")
+    parser.add_argument("--model", default="embedded", help='"embedded", a folder or a name on the Hub.')
+    parser.add_argument("--precision", default="auto", help="How weights are kept: auto, fp32, bf16, ...")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    parser.add_argument("--rows", type=int, help="Most drafts that go through the model at once.")
+    parser.add_argument("--save", metavar="FILE", help="Keep the run as a trace file.")
+    parser.add_argument("--replay", metavar="FILE", help="Play a trace file instead of running a prompt.")
+    settings.add_arguments(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0; 2 for input that was refused, with its sentence on stderr."""
+    options = parser().parse_args(arguments)
+    try:
+        if options.replay:
+            trace = Trace.load(options.replay)
+            terminal.replay(Console(), trace)
+        else:
+            trace = _denoise(options)
+        terminal.summary(Console(), trace)
+        if options.save:
+            trace.save(options.save)
+    except PlayError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _denoise(options: argparse.Namespace) -> Trace:
+    asked = settings.from_arguments(options)
+    settings.check_prompt(options.prompt or "")
+    from . import denoise, load  # after the checks: importing torch takes seconds
+
+    loaded = load(options.model, options.precision, options.device)
+    return terminal.run(Console(), denoise(loaded, options.prompt, asked, rows=options.rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

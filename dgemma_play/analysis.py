@@ -1,0 +1,36 @@
+"""What a track tells: arrays in, arrays out.
+
+Shapes: F passes, C positions. All functions look at the passes of one block of one draft, in order and
+without its frame of step 0; tokens are compared by id.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def settled_step(best_ids: np.ndarray) -> np.ndarray:
+    """[C] int: the step from which a position's best token never changes again; best_ids is [F, C]."""
+    changed = best_ids[1:] != best_ids[:-1]
+    steps = np.arange(2, len(best_ids) + 1)
+    return np.max(changed * steps[:, None], axis=0, initial=1)
+
+
+def lost(accepted: np.ndarray) -> np.ndarray:
+    """[F, C] bool: accepted at the pass before, given back to noise at this one; accepted is [F, C]."""
+    given_back = np.zeros_like(accepted)
+    given_back[1:] = accepted[:-1] & ~accepted[1:]
+    return given_back
+
+
+def revisions(canvas_ids: np.ndarray, accepted: np.ndarray, final_ids: np.ndarray) -> np.ndarray:
+    """[C] int: how often a position was accepted with one token and later accepted or committed with another.
+
+    `canvas_ids` and `accepted` are [F, C], `final_ids` [C] is the committed canvas.
+    """
+    held = np.full(final_ids.shape, -1)
+    count = np.zeros(final_ids.shape, int)
+    for ids, kept in [*zip(canvas_ids, accepted, strict=True), (final_ids, np.ones_like(accepted[0]))]:
+        count += kept & (held >= 0) & (held != ids)
+        held = np.where(kept, ids, held)
+    return count

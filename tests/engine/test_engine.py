@@ -1,0 +1,415 @@
+"""The three promises of exactness, what is counted rather than believed, and the loop on scripted logits."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from transformers.models.diffusion_gemma.generation_diffusion_gemma import EntropyBoundSamplerConfig
+
+from dgemma_play import InputError, Run, Settings, Start, Trace, denoise
+from dgemma_play.denoiser import TransformersDenoiser
+from dgemma_play.tokens import encode_prompt
+from dgemma_play.trace import ModelFacts, RunFacts
+
+FOX = "Write a short story about a fox."
+Make = Callable[..., Any]
+
+
+# --- against generate() --------------------------------------------------------------------------
+
+
+def generated(loaded: Any, prompt: str, settings: Settings, seed: int) -> tuple[list[int], int]:
+    """The new tokens that transformers' generate() writes at batch 1, and the passes that it makes."""
+    ids = torch.tensor([encode_prompt(loaded.tokenizer, ({"role": "user", "content": prompt},))])
+    passes = 0
+
+    def count(*_: object) -> None:
+        nonlocal passes
+        passes += 1
+
+    handle = loaded.model.model.decoder.register_forward_hook(count)
+    torch.manual_seed(seed)
+    options = {
+        "max_denoising_steps": settings.steps,
+        "t_max": settings.t_max,
+        "t_min": settings.t_min,
+        "stability_threshold": settings.stability_threshold,
+        "confidence_threshold": settings.confidence_threshold or None,
+        "max_new_tokens": settings.max_new_tokens,
+    }
+    if settings.entropy_bound is not None:
+        options["sampler_config"] = EntropyBoundSamplerConfig(settings.entropy_bound)
+    given = {name: value for name, value in options.items() if value is not None}
+    written = loaded.model.generate(ids, **given).sequences[0, ids.shape[1] :]
+    handle.remove()
+    return written.tolist(), passes
+
+
+def assert_equals_generate(loaded: Any, prompt: str, settings: Settings) -> Trace:
+    trace = Trace.record(denoise(loaded, prompt, settings, rows=1))
+    for ids, steps, seed in zip(trace.token_ids, trace.steps_used, trace.seeds, strict=True):
+        written, passes = generated(loaded, prompt, settings, seed)
+        assert ids.tolist() == written[: len(ids)]
+        assert set(written[len(ids) :]) <= {0}  # pads
+        assert steps == passes
+    return trace
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("prompt", [FOX, "a haiku about rain"])
+def test_draft_k_is_what_generate_writes_with_seed_plus_k(
+    loaded: Any, dtype: torch.dtype, prompt: str
+) -> None:
+    loaded.model.to(dtype)
+    try:
+        trace = assert_equals_generate(loaded, prompt, Settings(drafts=4, seed=100))
+    finally:
+        loaded.model.to(torch.float32)
+    assert len(set(trace.steps_used)) > 1, "the drafts should stop at different steps"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_several_blocks_equal_generate_on_a_model_of_another_shape(
+    random_loaded: Make, dtype: torch.dtype
+) -> None:
+    settings = Settings(
+        drafts=5,
+        seed=3,
+        steps=12,
+        t_max=0.9,
+        t_min=0.2,
+        entropy_bound=2.0,
+        stability_threshold=0,
+        confidence_threshold=0.5,
+        max_new_tokens=60,
+    )
+    trace = assert_equals_generate(random_loaded(dtype), FOX, settings)
+    assert {track.ended for track in trace.tracks} == {"eos", "length"}
+    assert max(track.block.max() for track in trace.tracks) == 3, "four canvases of 16"
+    assert len(set(trace.steps_used)) > 1, "the drafts should stop at different steps"
+
+
+def test_without_stop_rule_every_draft_takes_all_its_steps(loaded: Any) -> None:
+    settings = Settings(drafts=2, seed=5, steps=6, confidence_threshold=0)
+    loaded_threshold = loaded.model.generation_config.confidence_threshold
+    loaded.model.generation_config.confidence_threshold = 1e-9  # generate() has no way to say "off" here
+    try:
+        trace = assert_equals_generate(loaded, FOX, settings)
+    finally:
+        loaded.model.generation_config.confidence_threshold = loaded_threshold
+    assert trace.steps_used == [6, 6]
+    assert {track.canvas_ended[-1] for track in trace.tracks} == {"steps"}
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-3), (torch.bfloat16, 1.0)])
+def test_one_pass_of_many_rows_is_within_the_stated_bound_of_single_rows(
+    loaded: Any, random_loaded: Make, dtype: torch.dtype, bound: float
+) -> None:
+    for model in (loaded.model.to(dtype), random_loaded(dtype).model):
+        denoiser = TransformersDenoiser(model)
+        generator = torch.Generator().manual_seed(0)
+        canvases = torch.randint(300, (6, denoiser.canvas_length), generator=generator)
+        with torch.inference_mode():
+            context = denoiser.encode(torch.arange(6, 20))
+            soft = torch.stack([denoiser.no_guess()] * 6)
+            together = denoiser.decode(denoiser.batch([context] * 6), canvases, soft)
+            for row in range(6):
+                one = slice(row, row + 1)
+                alone = denoiser.decode(denoiser.batch([context]), canvases[one], soft[one])
+                apart = denoiser.logits(together[row]) - denoiser.logits(alone[0])
+                assert float(apart.abs().max()) <= bound  # logits reach from -30 to 30
+    loaded.model.to(torch.float32)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8])
+def test_calls_are_counted(loaded: Any, rows: int) -> None:
+    calls = {"encoder": 0, "decoder rows": 0}
+
+    def encoded(*_: object) -> None:
+        calls["encoder"] += 1
+
+    def decoded(_module: object, _args: object, kwargs: dict[str, Any]) -> None:
+        calls["decoder rows"] += len(kwargs["decoder_input_ids"])
+
+    handles = [
+        loaded.model.model.encoder.register_forward_hook(encoded),
+        loaded.model.model.decoder.register_forward_pre_hook(decoded, with_kwargs=True),
+    ]
+    trace = Trace.record(denoise(loaded, FOX, Settings(drafts=8, seed=1), rows=rows))
+    for handle in handles:
+        handle.remove()
+    assert calls == {"encoder": 1, "decoder rows": sum(trace.steps_used)}
+
+
+def test_each_further_block_is_one_encoder_call_for_all_rows(random_loaded: Make) -> None:
+    loaded = random_loaded()
+    loaded.model.generation_config.eos_token_id = None  # nothing ends early
+    loaded.tokenizer.eos_token_id, eos = None, loaded.tokenizer.eos_token_id
+    calls = 0
+
+    def encoded(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    loaded.model.model.encoder.register_forward_hook(encoded)
+    try:
+        Trace.record(denoise(loaded, FOX, Settings(drafts=4, steps=2, max_new_tokens=48), rows=4))
+    finally:
+        loaded.tokenizer.eos_token_id = eos
+    assert calls == 3
+
+
+def test_the_same_seed_and_rows_give_the_same_texts(loaded: Any) -> None:
+    settings = Settings(drafts=5, seed=11)
+    first, second = (Trace.record(denoise(loaded, FOX, settings, rows=3)) for _ in range(2))
+    assert first.texts == second.texts
+    assert len(set(first.texts)) > 1
+
+
+# --- the loop, on scripted logits ----------------------------------------------------------------
+
+
+class ScriptedDenoiser:
+    """Sure of token `guesses[seen passes of a row]`; knows rows by the context that they came with."""
+
+    canvas_length, vocab_size, device = 4, 12, torch.device("cpu")
+
+    def __init__(self, sure_after: Sequence[int], eos_in_block: int | None = None) -> None:
+        self.sure_after = sure_after  # by draft: passes per canvas until it is sure
+        self.eos_in_block = eos_in_block
+        self.batches: list[int] = []
+
+    def encode(self, ids: Tensor) -> int:
+        return 0
+
+    def extend(self, contexts: Sequence[int], canvases: Tensor) -> list[int]:
+        return [context + 1 for context in contexts]
+
+    def batch(self, contexts: Sequence[int]) -> list[int]:
+        assert len(set(contexts)) == 1, "all rows read equally long contexts"
+        return list(contexts)
+
+    def decode(self, context: list[int], canvases: Tensor, soft: Tensor) -> Tensor:
+        self.batches.append(len(canvases))
+        passes = soft[:, 0, 0] + 1
+        return torch.stack([passes, torch.tensor(context, dtype=torch.float32)], dim=1)[:, None].expand(
+            -1, self.canvas_length, -1
+        )
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        passes, block = int(hidden[0, 0]), int(hidden[0, 1])
+        self._passes = passes
+        logits = torch.zeros(self.canvas_length, self.vocab_size)
+        if passes >= self.sure_after[0]:
+            logits[:, 3] = 30.0
+            if block == self.eos_in_block:
+                logits[2] = 0
+                logits[2, 1] = 30.0
+        return logits
+
+    def soft_embedding(self, logits: Tensor) -> Tensor:
+        return torch.full((self.canvas_length, 2), float(self._passes))
+
+    def no_guess(self) -> Tensor:
+        return torch.zeros(self.canvas_length, 2)
+
+
+class Words:
+    def words(self, ids: Sequence[int]) -> list[str]:
+        return [f" {i}" for i in ids]
+
+    def text(self, ids: Sequence[int]) -> str:
+        return " ".join(map(str, ids))
+
+
+def scripted(denoiser: ScriptedDenoiser, rows: int = 8, **values: Any) -> Run:
+    settings = Settings(**{"seed": 1, "max_new_tokens": 4, "steps": 9, **values}).resolve({})
+    facts = RunFacts(
+        prompt=({"role": "user", "content": "p"},),
+        model=ModelFacts("scripted", "", "fp32", "cpu", rows),
+        settings=settings,
+        canvas_length=denoiser.canvas_length,
+        eos_ids=(1,),
+    )
+    return Run(facts, [5], denoiser, Words())
+
+
+def test_a_canvas_begins_with_its_noise_and_no_guess() -> None:
+    first, second, *_ = scripted(ScriptedDenoiser([2]), drafts=1)
+    assert (first.step, first.best_ids) == (0, None)
+    assert second.step == 1
+    assert second.best_ids is not None
+
+
+def test_a_stable_canvas_says_so_and_a_capped_one_does_not() -> None:
+    stable = list(scripted(ScriptedDenoiser([2]), drafts=1))
+    assert [frame.ended for frame in stable] == ["", "", "", "stable"]
+    capped = list(scripted(ScriptedDenoiser([20]), drafts=1, steps=3))
+    assert [frame.ended for frame in capped] == ["", "", "", "steps"]
+
+
+def test_the_rule_met_at_the_last_step_counts_as_stable() -> None:
+    frames = list(scripted(ScriptedDenoiser([2]), drafts=1, steps=3))
+    assert frames[-1].ended == "stable"
+
+
+def test_drafts_wait_for_a_free_row_and_then_take_it() -> None:
+    denoiser = ScriptedDenoiser([2])
+    frames = list(scripted(denoiser, rows=2, drafts=5))
+    assert denoiser.batches == [2, 2, 2, 2, 2, 2, 1, 1, 1]
+    assert [frame.draft for frame in frames if frame.step == 0] == [0, 1, 2, 3, 4]
+
+
+def test_end_of_text_ends_a_draft_and_no_block_follows() -> None:
+    trace = Trace.record(scripted(ScriptedDenoiser([1], eos_in_block=1), drafts=2, max_new_tokens=16))
+    assert [track.ended for track in trace.tracks] == ["eos", "eos"]
+    assert [ids.tolist() for ids in trace.token_ids] == [[3, 3, 3, 3, 3, 3, 1]] * 2
+
+
+def test_blocks_go_in_lockstep() -> None:
+    frames = list(scripted(ScriptedDenoiser([1]), rows=1, drafts=3, max_new_tokens=8))
+    blocks = [frame.block for frame in frames]
+    assert blocks == sorted(blocks)
+
+
+def test_after_stop_no_pass_begins() -> None:
+    denoiser = ScriptedDenoiser([20])
+    run = scripted(denoiser, drafts=3)
+    frames = []
+    for frame in run:
+        frames.append(frame)
+        if frame.step == 2:
+            run.stop()
+    assert len(denoiser.batches) == 2
+    assert {frame.step for frame in frames} == {0, 1, 2}
+
+
+def test_one_draft_can_be_stopped_while_the_others_go_on() -> None:
+    run = scripted(ScriptedDenoiser([20]), drafts=3, steps=5)
+    frames = []
+    for frame in run:
+        frames.append(frame)
+        if (frame.draft, frame.step) == (0, 2):
+            run.stop(draft=1)
+    last = {frame.draft: frame for frame in frames}
+    assert [(last[k].step, last[k].ended) for k in range(3)] == [(5, "steps"), (2, "stopped"), (5, "steps")]
+
+
+def test_a_draft_stopped_while_it_waits_makes_no_pass() -> None:
+    run = scripted(ScriptedDenoiser([2]), rows=1, drafts=2)
+    frames = []
+    for frame in run:
+        run.stop(draft=1)
+        frames.append(frame)
+    assert {frame.step for frame in frames if frame.draft == 1} <= {0}
+
+
+def test_a_closed_run_yields_nothing_more() -> None:
+    run = scripted(ScriptedDenoiser([20]), drafts=2)
+    next(run)
+    run.close()
+    assert list(run) == []
+
+
+def test_nothing_is_computed_before_the_first_frame_is_asked_for() -> None:
+    denoiser = ScriptedDenoiser([2])
+    scripted(denoiser)
+    assert denoiser.batches == []
+
+
+# --- frames --------------------------------------------------------------------------------------
+
+
+def test_a_frame_tells_the_truth_about_its_distribution(trace: Trace) -> None:
+    for track in trace.tracks:
+        seen = track.has_guess
+        assert np.array_equal(track.top_ids[seen][..., 0], track.best_ids[seen])
+        assert np.array_equal(track.top_probs[seen][..., 0], track.confidence[seen])
+        assert (np.diff(track.top_probs[seen].astype(float), axis=-1) <= 0).all()
+        assert (track.top_probs[seen].astype(float).sum(-1) <= 1.01).all()
+        assert track.accepted[seen].any(axis=-1).all(), "at least one position is always accepted"
+
+
+def test_a_frame_crosses_a_process_border(loaded: Any) -> None:
+    run = denoise(loaded, FOX, Settings(drafts=1, steps=1))
+    frames = list(run)
+    again = pickle.loads(pickle.dumps(frames))
+    assert np.array_equal(again[1].top_ids, frames[1].top_ids)
+
+
+def test_what_a_step_records_is_about_eleven_kilobytes_per_draft_at_256_positions(loaded: Any) -> None:
+    *_, frame = denoise(loaded, FOX, Settings(drafts=1, steps=1))
+    planes = [value for value in vars(frame).values() if isinstance(value, np.ndarray)]
+    assert sum(plane.nbytes for plane in planes) / len(frame.canvas_ids) * 256 == 11008
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+def test_a_prompt_that_does_not_fit_the_context_is_refused_with_the_numbers(loaded: Any) -> None:
+    with pytest.raises(InputError, match=r"The prompt has \d+ tokens .* context of \d+\. Shorten"):
+        denoise(loaded, "fox " * 5000)
+
+
+@pytest.mark.parametrize("rows", [0, -1, True, 2.5, "2"])
+def test_rows_are_checked(loaded: Any, rows: Any) -> None:
+    with pytest.raises(InputError, match="rows must be a whole number from 1"):
+        denoise(loaded, FOX, rows=rows)
+
+
+@pytest.mark.parametrize("prompt", ["", "  ", None, [], "\ud800"])
+def test_input_is_refused_at_the_call_not_at_the_first_frame(loaded: Any, prompt: Any) -> None:
+    with pytest.raises(InputError):
+        denoise(loaded, prompt)
+
+
+def test_chat_messages_are_a_prompt_too(loaded: Any) -> None:
+    settings = Settings(drafts=1, seed=3, steps=4)
+    as_text, as_chat = (
+        Trace.record(denoise(loaded, prompt, settings))
+        for prompt in (FOX, [{"role": "user", "content": FOX}])
+    )
+    assert as_text.texts == as_chat.texts
+
+
+BAD_STARTS: list[dict[str, Any]] = [
+    {"canvas_ids": "text"},
+    {"canvas_ids": np.ones((2, 3), int)},
+    {"canvas_ids": np.ones(3)},
+    {"pinned": np.ones(3, bool)},
+    {"canvas_ids": np.ones(3, int), "pinned": np.ones(4, bool)},
+    {"canvas_ids": np.ones(3, int), "pinned": np.ones(3, int)},
+    {"step": -1},
+    {"step": 1.5},
+    {"step": True},
+    {"settings": {"steps": 3}},
+    {"seed": -1},
+]
+
+
+@pytest.mark.parametrize("values", BAD_STARTS)
+def test_a_start_refuses_what_no_draft_can_begin_from(values: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        Start(**values)
+
+
+def test_a_start_is_pure_noise_by_default() -> None:
+    start = Start()
+    assert (start.canvas_ids, start.pinned, start.step) == (None, None, 0)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -1,0 +1,107 @@
+"""The terminal: live, replayed, piped, interrupted, and with bad input."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from dgemma_play import Trace, __main__, terminal
+from dgemma_play.trace import Frame
+from tests.unit.test_trace import Scripted, guess, noise
+
+
+def console(width: int = 100) -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    return Console(file=out, force_terminal=True, width=width, height=50, color_system="truecolor"), out
+
+
+def drafts() -> list[Frame]:
+    first = [noise(), guess(1, [1, 2, 3, 4]), guess(2, [1, 2, 3, 9], ended="stable")]
+    second = [noise(1), guess(1, [5, 6, 7, 8], draft=1, ended="steps")]
+    return [*first, *second]
+
+
+def test_a_live_run_shows_every_draft_and_returns_its_trace() -> None:
+    screen, out = console()
+    trace = terminal.run(screen, Scripted(*drafts(), drafts=2))
+    assert trace.texts == ["1 2 3", "5 6 7 8"]
+    assert "seed 40" in out.getvalue()
+
+
+def test_ctrl_c_keeps_what_is_there() -> None:
+    class Interrupted(Scripted):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from self._frames[:2]
+            raise KeyboardInterrupt
+
+    screen, out = console()
+    trace = terminal.run(screen, Interrupted(*drafts(), drafts=2))
+    assert trace.texts == ["1 2 3 4"]
+    assert trace.tracks[0].ended == "stopped"
+    assert "Stopped" in out.getvalue()
+
+
+def test_a_replay_shows_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "STEP_SECONDS", 0)
+    screen, out = console()
+    terminal.replay(screen, Trace.record(Scripted(*drafts(), drafts=2)))
+    for step in range(3):
+        assert f"step {step}" in out.getvalue()
+
+
+def test_the_summary_says_why_each_draft_stopped() -> None:
+    screen, out = console()
+    terminal.summary(screen, Trace.record(Scripted(*drafts(), drafts=2)))
+    assert "stable, end of text" in out.getvalue()
+    assert "step cap, answer length" in out.getvalue()
+
+
+def test_words_of_a_stranger_cannot_steer_the_terminal() -> None:
+    trace = Trace.record(Scripted(*drafts(), drafts=2))
+    hostile = {i: "\x1b[2J\x07\u202e[red]" for i in trace.words}
+    screen, out = console()
+    wall = terminal.Wall(hostile, trace.seeds, trace.eos_ids)
+    wall.show(trace.tracks[0].frame(1))
+    screen.print(wall)
+    assert "\x1b[2J" not in out.getvalue()
+    assert "\u202e" not in out.getvalue()
+    assert "[red]" in out.getvalue()
+
+
+def test_a_piped_run_is_plain_text_and_can_be_saved_and_replayed(tmp_path: Path) -> None:
+    file = tmp_path / "run.dgemma"
+    command = [sys.executable, "-m", "dgemma_play"]
+    ask = [*command, "Write a haiku about rain.", "--drafts", "2", "--seed", "5", "--save", str(file)]
+    first = subprocess.run(ask, capture_output=True, text=True, check=True)
+    assert first.stderr == ""
+    assert "\x1b" not in first.stdout
+    again = subprocess.run([*command, "--replay", str(file)], capture_output=True, text=True, check=True)
+    assert again.stdout == first.stdout
+    for text in Trace.load(file).texts:
+        assert text in first.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "The prompt is empty"),
+        (["hi", "--steps", "0"], "steps must be a whole number from 1 to 128, got 0"),
+        (["hi", "--t-max", "nan"], "t_max must be a number from 0.01 to 5, got nan"),
+        (["hi", "--drafts", "many"], "drafts must be a whole number from 1 to 32, got 'many'"),
+        (["--replay", "no-such-file.dgemma"], "could not be read"),
+        (["--replay", __file__], "not a DGemma Play trace"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert __main__.main(arguments) == 2
+    shown = capsys.readouterr()
+    assert sentence in shown.err
+    assert shown.err.count("\n") == 1
