@@ -197,8 +197,11 @@ class Vocabulary(Protocol):
 class Frames(Protocol):
     """What `engine.denoise` returns: an iterator of frames that carries its run's facts and vocabulary."""
 
-    facts: RunFacts
-    vocabulary: Vocabulary
+    @property
+    def facts(self) -> RunFacts: ...
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
 
     def __iter__(self) -> Iterator[Frame]: ...
 

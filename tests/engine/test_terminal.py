@@ -64,7 +64,7 @@ def test_the_summary_says_why_each_draft_stopped() -> None:
 
 def test_words_of_a_stranger_cannot_steer_the_terminal() -> None:
     trace = Trace.record(Scripted(*drafts(), drafts=2))
-    hostile = {i: "\x1b[2J\x07\u202e[red]" for i in trace.words}
+    hostile = dict.fromkeys(trace.words, "\x1b[2J\x07\u202e[red]")
     screen, out = console()
     wall = terminal.Wall(hostile, trace.seeds, trace.eos_ids)
     wall.show(trace.tracks[0].frame(1))
