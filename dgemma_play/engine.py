@@ -147,7 +147,7 @@ class Run:
         ]
         for block in range(facts.blocks):
             yield from self._denoise_block(denoiser, drafts, block)
-            drafts = [draft for draft in drafts if draft.goes_on(facts.eos_ids)]
+            drafts = [d for d in drafts if d.goes_on(facts.eos_ids) and d.index not in self._stopped]
             if not drafts or block == facts.blocks - 1:
                 return
             for group in (drafts[i : i + rows] for i in range(0, len(drafts), rows)):
@@ -158,20 +158,22 @@ class Run:
 
     def _denoise_block(self, denoiser: Denoiser, drafts: Sequence[_Draft], block: int) -> Generator[Frame]:
         """Pass after pass until every draft's canvas has ended; free rows go to the drafts that wait."""
-        settings = self.facts.settings
-        waiting, active = deque(drafts), list[_Draft]()
+        active, waiting = list[_Draft](), deque(drafts)
         batched, context = tuple[_Draft, ...](), None
+        for draft in drafts:
+            draft.ended = ""
         while True:
-            while waiting and len(active) < self.facts.model.rows:
-                active.append(waiting.popleft())
-                active[-1].begin(denoiser, settings, block)
-                yield active[-1].noise_frame()
-            for draft in active:
-                draft.ended = draft.ended or ("stopped" if draft.index in self._stopped else "")
+            for draft in drafts:
+                if not draft.ended and draft.index in self._stopped:
+                    draft.ended = "stopped"
             active = [draft for draft in active if not draft.ended]
+            waiting = deque(draft for draft in waiting if not draft.ended)
+            if waiting and len(active) < self.facts.model.rows:
+                active.append(waiting.popleft())
+                active[-1].begin(denoiser, self.facts.settings, block)
+                yield active[-1].noise_frame()
+                continue  # somebody may have pressed stop while that frame was looked at
             if not active:
-                if waiting:
-                    continue
                 return
             if tuple(active) != batched:
                 batched, context = tuple(active), denoiser.batch([draft.context for draft in active])
@@ -214,7 +216,7 @@ class _Draft:
 
     def begin(self, denoiser: Denoiser, settings: Resolved, block: int) -> None:
         """A canvas of fresh noise, and no guess yet."""
-        self.block, self.step, self.ended = block, 0, ""
+        self.block, self.step = block, 0
         self.temperature = settings.t_max
         self.canvas = sampler.noise(denoiser.canvas_length, denoiser.vocab_size, self.generator)
         self.soft = denoiser.no_guess()

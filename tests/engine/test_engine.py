@@ -304,13 +304,23 @@ def test_one_draft_can_be_stopped_while_the_others_go_on() -> None:
     assert [(last[k].step, last[k].ended) for k in range(3)] == [(5, "steps"), (2, "stopped"), (5, "steps")]
 
 
-def test_a_draft_stopped_while_it_waits_makes_no_pass() -> None:
-    run = scripted(ScriptedDenoiser([2]), rows=1, drafts=2)
+def test_a_draft_stopped_while_it_waits_never_begins() -> None:
     frames = []
-    for frame in run:
+    for frame in (run := scripted(ScriptedDenoiser([2]), rows=1, drafts=3)):
         run.stop(draft=1)
         frames.append(frame)
-    assert {frame.step for frame in frames if frame.draft == 1} <= {0}
+    assert {frame.draft for frame in frames} == {0, 2}
+
+
+def test_a_stop_between_two_blocks_reads_and_writes_no_further() -> None:
+    denoiser = ScriptedDenoiser([1])
+    frames = []
+    for frame in (run := scripted(denoiser, drafts=2, max_new_tokens=8)):
+        frames.append(frame)
+        if frame.ended:
+            run.stop()
+    assert {frame.block for frame in frames} == {0}
+    assert len(denoiser.batches) == 2
 
 
 def test_a_closed_run_yields_nothing_more() -> None:
