@@ -148,7 +148,7 @@ class NgramModel:
 
 
 def build(folder: Path) -> None:
-    """Count the corpora in `folder` but for every 40th document, and write the files of `assets/evaluation`."""
+    """Count the corpora in `folder`, all but every 40th document, and write `assets/evaluation`."""
     documents = list(_documents(folder))
     counted = [text for i, text in enumerate(documents) if i % 40]
     kept_out = [text for i, text in enumerate(documents) if i % 40 == 0]
