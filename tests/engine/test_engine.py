@@ -133,6 +133,7 @@ def test_one_pass_of_many_rows_is_within_the_stated_bound_of_single_rows(
 @pytest.mark.parametrize("rows", [1, 3, 8])
 def test_calls_are_counted(loaded: Any, rows: int) -> None:
     calls = {"encoder": 0, "decoder rows": 0}
+    drafts_per_head: set[int] = set()
 
     def encoded(*_: object) -> None:
         calls["encoder"] += 1
@@ -143,11 +144,13 @@ def test_calls_are_counted(loaded: Any, rows: int) -> None:
     handles = [
         loaded.model.model.encoder.register_forward_hook(encoded),
         loaded.model.model.decoder.register_forward_pre_hook(decoded, with_kwargs=True),
+        loaded.model.lm_head.register_forward_pre_hook(lambda _, args: drafts_per_head.add(len(args[0]))),
     ]
     trace = Trace.record(denoise(loaded, FOX, Settings(drafts=8, seed=1), rows=rows))
     for handle in handles:
         handle.remove()
     assert calls == {"encoder": 1, "decoder rows": sum(trace.steps_used)}
+    assert drafts_per_head == {1}, "the logits of two drafts never exist at once"
 
 
 def test_each_further_block_is_one_encoder_call_for_all_rows(random_loaded: Make) -> None:
