@@ -1,0 +1,136 @@
+/* Lines of a live canvas, of which nobody knows the final words. Pure; all widths in em.
+
+   Lines are kept. An undecided slot is glue: when a word lands, the nearest undecided slots of its line give or take
+   the difference, so that words already there stay put. Only a line without glue hands its last word down. */
+
+const SLOT = 2.35;
+const THINNEST = 1;
+const WIDEST = 5.5;
+/** What an accepted end of text and a line break take up. */
+const END_WIDTH = 0.36;
+const BREAK_WIDTH = 0.2;
+
+class Compositor {
+  /**
+   * @param {number} length positions
+   * @param {number} measure a line's width
+   * @param {number} gap a space's width
+   * @param {number} first what is left of the first line
+   */
+  constructor(length, measure, gap, first = measure) {
+    Object.assign(this, { length, measure, gap, first });
+    /** Each position's width, its leading space included. */
+    this.widths = new Float32Array(length).fill(SLOT + gap);
+    /** 1 where a line begins. */
+    this.starts = new Uint8Array(length);
+    /** How many line breaks stand before a position because an accepted word ends in them. */
+    this.breaks = new Uint8Array(length);
+    this.fixed = new Uint8Array(length);
+    let x = 0;
+    let room = first;
+    for (let p = 0; p < length; p++) {
+      if (p && x + this.widths[p] > room) {
+        this.starts[p] = 1;
+        x = 0;
+        room = measure;
+      }
+      x += this.widths[p];
+    }
+    if (length) this.starts[0] = 1;
+  }
+
+  /** The line of a position: [first, after last). */
+  line(p) {
+    let from = p;
+    let to = p + 1;
+    while (from > 0 && !this.starts[from]) from--;
+    while (to < this.length && !this.starts[to]) to++;
+    return [from, to];
+  }
+
+  lineWidth(from, to) {
+    let sum = 0;
+    for (let p = from; p < to; p++) sum += this.widths[p];
+    return sum;
+  }
+
+  room(from) {
+    return from ? this.measure : this.first;
+  }
+
+  /** A position is undecided again: its slot keeps its width and becomes glue. */
+  release(p) {
+    this.fixed[p] = 0;
+    if (p + 1 < this.length) this.breaks[p + 1] = 0;
+  }
+
+  /** @param {{width: number, lead: boolean, breaks: number, joins: boolean, end: boolean}} word */
+  accept(p, word) {
+    const next = p + 1 < this.length ? p + 1 : -1;
+    if (next >= 0) {
+      this.breaks[next] = word.breaks;
+      if (word.breaks) this.starts[next] = 1;
+    }
+    if (word.end || (word.breaks && !word.width)) {
+      this.widths[p] = word.end ? END_WIDTH : BREAK_WIDTH;
+      this.fixed[p] = 1;
+      return;
+    }
+    if (word.joins) this.keepTogether(p);
+    const advance = word.width + (word.lead && !this.starts[p] ? this.gap : 0);
+    if (Math.abs(advance - this.widths[p]) > 0.01) this.place(p, advance);
+    else this.fixed[p] = 1;
+  }
+
+  /** No line begins with a comma, or with the second half of a word. */
+  keepTogether(p) {
+    const free = p > 1 && this.starts[p] && !this.breaks[p] && !this.starts[p - 1] && !this.fixed[p - 1];
+    if (!free) return;
+    this.starts[p] = 0;
+    this.starts[p - 1] = 1;
+    this.settle(p - 1);
+  }
+
+  place(p, advance) {
+    const [from, to] = this.line(p);
+    const nearest = [];
+    for (let k = 1; k < to - from; k++) {
+      if (p + k < to) nearest.push(p + k);
+      if (p - k >= from) nearest.push(p - k);
+    }
+    const left = this.give(nearest, advance - this.widths[p]);
+    this.widths[p] = advance;
+    this.fixed[p] = 1;
+    if (left > 0) this.settle(p);
+  }
+
+  /** Glue gives (need > 0) or takes; what it could not is returned. */
+  give(order, need) {
+    for (const q of order) {
+      if (Math.abs(need) < 0.005) break;
+      if (this.fixed[q]) continue;
+      const width = this.widths[q] - this.gap;
+      const room = Math.max(0, need > 0 ? width - THINNEST : WIDEST - width);
+      const taken = Math.min(Math.abs(need), room) * Math.sign(need);
+      this.widths[q] -= taken;
+      need -= taken;
+    }
+    return need;
+  }
+
+  /** The line of p may be too long: its glue shrinks, then it hands its last words down. */
+  settle(p) {
+    for (let tries = 0; tries < 40; tries++) {
+      const [from, to] = this.line(p);
+      const over = this.lineWidth(from, to) - this.room(from);
+      if (over <= 0.01) return;
+      const glue = Array.from({ length: to - from }, (_, k) => to - 1 - k);
+      if (this.give(glue, over) <= 0.01) return;
+      const last = to - 1;
+      if (last <= from) return;
+      if (to < this.length && !this.breaks[to]) this.starts[to] = 0;
+      this.starts[last] = 1;
+      if (p < last) this.settle(last);
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/* The shelf: kept drafts and the last runs, in a dialog. */
+
+class Shelf {
+  constructor({ act }) {
+    this.act = act;
+    this.list = el("div", "shelf-list");
+    this.note = el("p", "note");
+    this.copyAll = button("Copy all kept drafts", { icon: "copy", text: "Copy all" });
+    this.element = createDialog("Kept drafts", this.note, this.list);
+    this.element.classList.add("shelf");
+    this.element.querySelector(".row").prepend(this.copyAll);
+    this.title = this.element.querySelector("h2");
+  }
+
+  open(player, kind) {
+    this.fill(player, kind);
+    this.element.showModal();
+  }
+
+  fill(player, kind) {
+    const kept = kind === "kept";
+    const { state } = player;
+    setText(this.title, kept ? "Kept drafts" : "Runs in this browser");
+    this.element.setAttribute("aria-label", this.title.textContent);
+    const texts = [...state.kept.values()].reverse();
+    this.copyAll.hidden = !(kept && texts.length);
+    this.copyAll.onclick = () => copyText(texts.map((entry) => entry.text).join("\n\n---\n\n"));
+    const note = kept ? "" : `The last ${RUNS_MOST} runs stay in this browser; older ones make room.`;
+    setText(this.note, kept && !texts.length ? "Nothing kept yet. Press the star on a draft, or K." : note);
+    this.list.replaceChildren(...(kept ? texts.map((entry) => this.keptEntry(player, entry)) : state.shelf.map((run) => this.runEntry(player, run))));
+  }
+
+  keptEntry(player, entry) {
+    const remove = button("Remove", {
+      text: "Remove",
+      act: async () => {
+        await this.drop(player, entry.key);
+        this.fill(player, "kept");
+      },
+    });
+    const copy = button("Copy", { icon: "copy", text: "Copy", act: () => copyText(entry.text) });
+    const seed = entry.seed === null ? "" : `, seed ${entry.seed}`;
+    const facts = el("small", "", `Draft ${entry.draft + 1}${seed}, ${entry.model}, ${dateOf(entry.at)}`);
+    return el("article", "", facts, el("p", "prompt", entry.prompt), el("p", "text", entry.text), el("div", "row", copy, remove));
+  }
+
+  runEntry(player, run) {
+    const open = button("Open", {
+      text: "Open",
+      act: async () => {
+        const stored = await player.store.run(run.id);
+        if (stored) await player.openTrace(stored.buffer, { id: stored.id, name: stored.name, source: "run" });
+        this.element.close();
+      },
+    });
+    const current = player.state.run?.id === run.id;
+    const size = `${Math.max(1, Math.round(run.size / 1024))} KiB`;
+    const facts = el("small", "", `${many(run.drafts, "draft")}, ${dateOf(run.at)}, ${size}${current ? ", on screen" : ""}`);
+    return el("article", "", el("p", "prompt", run.prompt), el("div", "row", facts, open));
+  }
+
+  async toggle(player, draft) {
+    const { run, kept, model } = player.state;
+    const track = run.tracks[draft];
+    const key = keptKey(run, track);
+    if (kept.has(key)) return this.drop(player, key);
+    const text = textOfTrack(run, track) ?? "";
+    const prompt = run.prompt[run.prompt.length - 1]?.content ?? "";
+    const name = run.model?.name ?? model?.name ?? "";
+    const entry = { key, draft, text, prompt, seed: track.seed, model: name, settings: track.settings, at: Date.now() };
+    const note = await player.store.keep(entry);
+    const full = note === FULL_KEPT || note === FULL_DISK;
+    if (!full) player.change({ kept: new Map(player.state.kept).set(key, entry) });
+    if (note) player.change({ sentence: note });
+    player.bar.say(note || `Draft ${draft + 1} kept.`);
+    return undefined;
+  }
+
+  async drop(player, key) {
+    const kept = new Map(player.state.kept);
+    kept.delete(key);
+    player.change({ kept });
+    await player.store.unkeep(key);
+  }
+}
+
+function dateOf(at) {
+  return new Date(at).toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+}

@@ -1,0 +1,174 @@
+/* What this browser remembers: kept drafts, the last runs, and what arrived of a run in progress. All bounded. */
+
+const DATABASE = "dgemma-play";
+const KEPT_MOST = 200;
+const RUNS_MOST = 12;
+const RUNS_BYTES = 48 * 2 ** 20;
+/** A run in progress is remembered up to this many characters of messages. */
+const LIVE_CHARACTERS = 24 * 2 ** 20;
+const FULL_KEPT = `${KEPT_MOST} drafts are kept, which is as many as fit: remove one first.`;
+const FULL_DISK = "This browser's storage is full: the run is shown but not remembered.";
+const NO_STORE = "This browser lets the page remember nothing: what you keep is gone when it closes.";
+
+const promised = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+function openDatabase() {
+  const request = indexedDB.open(DATABASE, 1);
+  request.onupgradeneeded = () => {
+    const database = request.result;
+    database.createObjectStore("kept", { keyPath: "key" });
+    database.createObjectStore("runs", { keyPath: "id" });
+    database.createObjectStore("live", { keyPath: ["run", "seq"] });
+    database.createObjectStore("begun", { keyPath: "run" });
+  };
+  return promised(request);
+}
+
+/** IndexedDB where the browser allows it, else memory. */
+function createStore() {
+  const memory = createMemoryStore();
+  let opening = null;
+  try {
+    opening = openDatabase().catch(() => null);
+  } catch {
+    opening = Promise.resolve(null);
+  }
+  let characters = 0;
+  /** @param {"readonly" | "readwrite"} mode */
+  const use = async (mode, names, work, otherwise) => {
+    const database = await opening;
+    if (!database) return otherwise();
+    const transaction = database.transaction(names, mode);
+    const stores = names.map((name) => transaction.objectStore(name));
+    const done = new Promise((resolve, reject) => {
+      transaction.oncomplete = resolve;
+      transaction.onabort = transaction.onerror = () => reject(transaction.error);
+    });
+    const [result] = await Promise.all([work(...stores), done]);
+    return result;
+  };
+
+  return {
+    kept: () =>
+      use("readonly", ["kept"], async (kept) => (await promised(kept.getAll())).sort((a, b) => a.at - b.at), memory.kept),
+
+    /** @returns {Promise<string>} a sentence where it could not be kept, else "" */
+    keep: (entry) =>
+      use(
+        "readwrite",
+        ["kept"],
+        async (kept) => {
+          if ((await promised(kept.count())) >= KEPT_MOST) return FULL_KEPT;
+          kept.put(entry);
+          return "";
+        },
+        () => memory.keep(entry),
+      ).catch(() => FULL_DISK),
+
+    unkeep: (key) => use("readwrite", ["kept"], (kept) => promised(kept.delete(key)), () => memory.unkeep(key)),
+
+    runs: () =>
+      use("readonly", ["runs"], async (runs) => (await promised(runs.getAll())).map(summaryOf).sort((a, b) => b.at - a.at), memory.runs),
+
+    run: (id) => use("readonly", ["runs"], (runs) => promised(runs.get(id)), () => memory.run(id)),
+
+    /** @returns {Promise<string>} a sentence where it could not be kept, else "" */
+    saveRun: (run) =>
+      use(
+        "readwrite",
+        ["runs", "live", "begun"],
+        async (runs, live, begun) => {
+          const entry = { ...run, at: Date.now(), size: run.buffer.byteLength };
+          const others = (await promised(runs.getAll())).filter((one) => one.id !== run.id).sort((a, b) => b.at - a.at);
+          for (const old of overflowing(entry, others)) runs.delete(old.id);
+          runs.put(entry);
+          live.clear();
+          begun.clear();
+          return "";
+        },
+        () => memory.saveRun(run),
+      ).catch(() => FULL_DISK),
+
+    beginLive(status) {
+      characters = 0;
+      return use(
+        "readwrite",
+        ["live", "begun"],
+        (live, begun) => {
+          live.clear();
+          begun.clear();
+          return promised(begun.put({ run: status.run, status, at: Date.now() }));
+        },
+        () => undefined,
+      ).catch(() => undefined);
+    },
+
+    addLive(run, seq, text) {
+      characters += text.length;
+      if (characters > LIVE_CHARACTERS) return Promise.resolve();
+      return use("readwrite", ["live"], (live) => promised(live.put({ run, seq, text })), () => undefined).catch(() => undefined);
+    },
+
+    /** What to show after a reload: the run in progress as far as it came, else the last whole one. */
+    lastRun: () =>
+      use(
+        "readonly",
+        ["runs", "live", "begun"],
+        async (runs, live, begun) => {
+          const [started] = await promised(begun.getAll());
+          const parts = started ? await promised(live.getAll()) : [];
+          if (parts.length) {
+            const messages = parts.filter((part) => part.run === started.run).sort((a, b) => a.seq - b.seq);
+            return { status: started.status, messages: messages.map((part) => part.text) };
+          }
+          return (await promised(runs.getAll())).sort((a, b) => b.at - a.at)[0] ?? null;
+        },
+        () => null,
+      ).catch(() => null),
+
+    close: () => opening.then((database) => database?.close()),
+  };
+}
+
+const summaryOf = ({ id, name, prompt, drafts, at, size }) => ({ id, name, prompt, drafts, at, size });
+
+/** The runs that must go so that a new one fits, `others` being newest first. */
+function overflowing(entry, others) {
+  let bytes = entry.size;
+  return others.filter((run, k) => {
+    bytes += run.size;
+    return k + 1 >= RUNS_MOST || bytes > RUNS_BYTES;
+  });
+}
+
+/** The same for a page that may keep nothing. */
+function createMemoryStore() {
+  const kept = new Map();
+  const runs = new Map();
+  return {
+    kept: async () => [...kept.values()],
+    keep: async (entry) => {
+      if (kept.size >= KEPT_MOST) return FULL_KEPT;
+      kept.set(entry.key, entry);
+      return kept.size === 1 ? NO_STORE : "";
+    },
+    unkeep: async (key) => void kept.delete(key),
+    runs: async () => [...runs.values()].map(summaryOf).sort((a, b) => b.at - a.at),
+    run: async (id) => runs.get(id),
+    saveRun: async (run) => {
+      const entry = { ...run, at: Date.now(), size: run.buffer.byteLength };
+      for (const old of overflowing(entry, [...runs.values()].filter((one) => one.id !== run.id).reverse())) runs.delete(old.id);
+      runs.delete(run.id);
+      runs.set(run.id, entry);
+      return "";
+    },
+    beginLive: async () => undefined,
+    addLive: async () => undefined,
+    lastRun: async () => null,
+    close: () => undefined,
+  };
+}

@@ -1,7 +1,7 @@
 """The player's files joined: one script, one stylesheet, and a page of its own around a trace.
 
-The player (`assets/player/`, `assets/style.css`) is plain scripts without a build step. They share one scope, and
-this module alone knows their order.
+The player (`assets/player/`, `assets/style.css`) is plain scripts without a build step. They share one scope,
+and this module alone knows their order.
 """
 
 from __future__ import annotations
