@@ -3,7 +3,8 @@
     PlayError
     ├── InputError          a setting, prompt or start was refused
     ├── TraceError          a trace file was refused
-    └── LoadError           a model could not be loaded
+    ├── LoadError           a model could not be loaded
+    └── BusyError           no place in line for another run
 
 `str(error)` is a whole sentence that names what was given, what is allowed and what to do. The page, the
 terminal and the API show that sentence and nothing else.
@@ -26,3 +27,7 @@ class TraceError(PlayError):
 
 class LoadError(PlayError):
     """A checkpoint is missing, of another architecture, or does not suit this machine."""
+
+
+class BusyError(PlayError):
+    """The line is full, or this visitor has a run already."""

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from .errors import InputError
 
 MAX_SEED = 2**32 - 1
+#: Most characters of a prompt; the model's context, in tokens, is checked by the engine.
+MAX_PROMPT = 100_000
 
 #: transformers' `DiffusionGemmaGenerationConfig._get_default_generation_params()`, in our names.
 FALLBACKS: Mapping[str, int | float] = {
@@ -74,24 +76,22 @@ class Settings:
     `None` means "not set", see the module's docstring; `resolve` gives every field a value.
     """
 
-    drafts: int = knob(8, 1, 32, "How many answers are written side by side.", whole=True)
+    drafts: int = knob(8, 1, 32, "Answers written side by side.", whole=True)
     steps: int | None = knob(
         None,
         1,
         128,
-        "Most passes over one canvas: fewer is faster and rougher.",
+        "Passes over the text at most: fewer is faster and rougher.",
         whole=True,
         unit="passes",
     )
-    t_max: float | None = knob(None, 0.01, 5, "Resampling temperature at the first step: higher is bolder.")
-    t_min: float | None = knob(
-        None, 0.01, 5, "Resampling temperature at the last step: lower is more careful."
-    )
+    t_max: float | None = knob(None, 0.01, 5, "How boldly the first words are chosen.")
+    t_min: float | None = knob(None, 0.01, 5, "How carefully the last words are chosen: lower is safer.")
     entropy_bound: float | None = knob(
         None,
         0,
         1000,
-        "How much doubt may be accepted in one step: higher is faster and looser.",
+        "More lets words stand sooner: faster, with more slips.",
         unit="nats",
         above=True,
     )
@@ -99,7 +99,7 @@ class Settings:
         None,
         0,
         16,
-        "A draft may stop once its best guess held still for this many steps.",
+        "A draft is done once no word changed for so long.",
         whole=True,
         unit="steps",
     )
@@ -107,17 +107,17 @@ class Settings:
         None,
         0,
         20,
-        "A draft may stop once its mean doubt is below this; 0 never stops early.",
+        "And once so little doubt is left; 0 uses every step.",
         unit="nats",
     )
     max_new_tokens: int | None = knob(
-        None, 1, 8192, "Longest answer, rounded up to whole canvases.", whole=True, unit="tokens"
+        None, 1, 8192, "Longest answer; written in pieces of one canvas each.", whole=True, unit="tokens"
     )
     seed: int | None = knob(
         None,
         0,
         MAX_SEED,
-        "Draft k gets seed + k; without one every run draws fresh noise.",
+        "Locked: the same text again. Else every run begins from fresh noise.",
         whole=True,
     )
 
@@ -227,6 +227,10 @@ def _check_message(message: Any) -> Message:
     content = message.get("content")
     if not isinstance(content, str):
         raise InputError(f"A chat message's content must be text, got {type(content).__name__}.")
+    if len(content) > MAX_PROMPT:
+        raise InputError(
+            f"The prompt has {len(content):,} characters, at most {MAX_PROMPT:,} are read: shorten it."
+        )
     if not content.strip():
         raise InputError("The prompt is empty: write what the drafts should be about.")
     if any(0xD800 <= ord(c) <= 0xDFFF for c in content):

@@ -1,0 +1,240 @@
+/* The page around the player: header, keys, prompt history, and what stands between Gradio and `DGemmaPlayer`.
+   Texts of visitors and models enter the page by `textContent` and `value` only. */
+globalThis.DGemmaPage = (() => {
+  "use strict";
+
+  const PROMPTS = "dgemma-prompts"; // earlier prompts, newest first
+  const MOST_PROMPTS = 30;
+  const THEME = "dgemma-theme";
+
+  let player = null;
+  let heard = ""; // the last sink value: Gradio sends the final one twice
+  let file = null; // the trace file that is shown: {url} or {bytes}
+  const early = []; // what was heard before the player was there
+
+  const byId = (id) => document.getElementById(id);
+  const promptBox = () => document.querySelector("#prompt textarea");
+
+  const memory = {
+    read(key) {
+      try {
+        return JSON.parse(localStorage.getItem(key));
+      } catch {
+        return null;
+      }
+    },
+    write(key, value) {
+      try {
+        localStorage.setItem(key, JSON.stringify(value));
+      } catch {
+        // Private windows may have no storage: the page works without.
+      }
+    },
+  };
+
+  // --- running or not ---------------------------------------------------------------------------
+
+  function busy() {
+    document.body.classList.add("page-busy");
+    complain("");
+    remember(promptBox().value);
+  }
+
+  function idle() {
+    document.body.classList.remove("page-busy");
+  }
+
+  const isBusy = () => document.body.classList.contains("page-busy");
+
+  /** One sentence above Generate; an empty one takes it away. */
+  function complain(sentence) {
+    const notice = byId("notice");
+    if (!notice) return;
+    notice.textContent = sentence;
+    notice.hidden = !sentence;
+  }
+
+  function hear(value) {
+    if (!value || value === heard) return;
+    heard = value;
+    for (const record of value.split("\n")) {
+      if (!record.startsWith("s")) continue;
+      const facts = JSON.parse(record.slice(1));
+      if (facts.url) file = { url: facts.url };
+      if (facts.state === "failed") complain(facts.sentence);
+      if (["finished", "stopped", "failed"].includes(facts.state)) idle();
+    }
+    if (player) player.sink(value);
+    else early.push(value);
+  }
+
+  document.addEventListener("dgemma-sink", (event) => hear(event.detail));
+
+  // --- the prompt -------------------------------------------------------------------------------
+
+  /** Put text into a field as if it had been typed, so that Gradio learns of it. */
+  function type(field, text) {
+    const proto = field instanceof HTMLTextAreaElement ? HTMLTextAreaElement : HTMLInputElement;
+    Object.getOwnPropertyDescriptor(proto.prototype, "value").set.call(field, text);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  function ask([prompt, why]) {
+    type(promptBox(), prompt);
+    const line = byId("why");
+    line.textContent = why;
+    line.hidden = false;
+  }
+
+  function remember(prompt) {
+    if (!prompt.trim()) return;
+    const earlier = (memory.read(PROMPTS) ?? []).filter((each) => typeof each === "string" && each !== prompt);
+    memory.write(PROMPTS, [prompt, ...earlier].slice(0, MOST_PROMPTS));
+    listPrompts();
+  }
+
+  function listPrompts() {
+    const menu = byId("earlier");
+    const prompts = (memory.read(PROMPTS) ?? []).filter((each) => typeof each === "string");
+    byId("earlier-label").hidden = !prompts.length;
+    const options = prompts.map((prompt) => {
+      const option = new Option(prompt.length > 70 ? `${prompt.slice(0, 70)}…` : prompt, prompt);
+      return option;
+    });
+    menu.replaceChildren(new Option("…", ""), ...options);
+  }
+
+  // --- the settings, folded on a phone ------------------------------------------------------------
+
+  function fold() {
+    const read = (knob) => document.querySelector(`#knob-${knob} input[type=number]`)?.value ?? "";
+    const seed = document.querySelector("#lock input")?.checked ? document.querySelector("#seed input").value : "new";
+    byId("fold-line").textContent =
+      `${read("drafts")} drafts · ${read("steps")} steps · ${read("t-max")} → ${read("t-min")} · seed ${seed}`;
+  }
+
+  // --- pieces, each mounted by Gradio once ----------------------------------------------------------
+
+  function header(element) {
+    // The mark: grain that becomes a solid block, drawn from a fixed pattern.
+    const mark = element.querySelector("#page-logo");
+    for (let column = 0; column < 10; column += 1) {
+      for (let row = 0; row < 6; row += 1) {
+        const chance = ((column * 7 + row * 13 + column * row * 5) % 17) / 17;
+        if (chance > (column + 2.5) / 10) continue;
+        const dot = document.createElementNS("http://www.w3.org/2000/svg", "circle");
+        const size = 0.35 + (column / 9) * 1.15;
+        for (const [name, value] of [["cx", 2 + column * 3.3], ["cy", 2 + row * 3.2], ["r", size]]) {
+          dot.setAttribute(name, value);
+        }
+        mark.append(dot);
+      }
+    }
+    const asked = new URLSearchParams(location.search).get("__theme");
+    const stored = memory.read(THEME);
+    if (!asked && stored) document.body.classList.toggle("dark", stored === "dark");
+    element.querySelector("#page-theme").addEventListener("click", () => {
+      const dark = document.body.classList.toggle("dark");
+      memory.write(THEME, dark ? "dark" : "light");
+    });
+  }
+
+  function badge(element, model) {
+    element.querySelector("#badge-name").textContent = model.name;
+    element.querySelector("#badge-how").textContent = [model.precision, model.device].join(" · ");
+    const why = [...(model.reasons ?? []), `Canvas of ${model.canvas_length} tokens; up to ${model.rows} drafts in one pass.`];
+    for (const reason of why) {
+      const item = document.createElement("li");
+      item.textContent = reason;
+      element.querySelector("#badge-why").append(item);
+    }
+  }
+
+  async function mount(root, model, server, trigger) {
+    player = globalThis.DGemmaPlayer.mount(root, {
+      onAction(name, data) {
+        if (name === "generate") byId("generate").click();
+        else if (name === "stop") byId("stop").click();
+        else if (name === "figure") openFigure(data, trigger);
+        else trigger(name, data);
+      },
+    });
+    player.setModel(model);
+    for (const value of early.splice(0)) player.sink(value);
+    ready();
+    const bytes = fromBase64(await server.example());
+    file ??= { bytes };
+    player.examples(bytes.buffer);
+  }
+
+  // --- figures --------------------------------------------------------------------------------------
+
+  function figure(element) {
+    element.querySelector("#figure-close").addEventListener("click", closeFigure);
+  }
+
+  function closeFigure() {
+    document.body.classList.remove("page-figure");
+  }
+
+  /** The server draws it from the file that is shown, and keeps nothing. */
+  async function openFigure(data, trigger) {
+    const bytes = data.trace ? new Uint8Array(data.trace) : await shown();
+    if (!bytes) return;
+    document.body.classList.add("page-figure");
+    byId("figure-close").focus();
+    trigger("figure", {
+      kind: data.kind,
+      draft: data.draft ?? 0,
+      dark: document.body.classList.contains("dark"),
+      trace: toBase64(bytes),
+    });
+  }
+
+  async function shown() {
+    if (file?.url) return new Uint8Array(await (await fetch(file.url)).arrayBuffer());
+    return file?.bytes ?? null;
+  }
+
+  function toBase64(bytes) {
+    let text = "";
+    for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+    return btoa(text);
+  }
+
+  function fromBase64(text) {
+    return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  }
+
+  // --- once everything stands -------------------------------------------------------------------------
+
+  function ready() {
+    byId("generate").addEventListener("click", busy);
+    byId("fold").addEventListener("click", () => {
+      const open = document.body.classList.toggle("page-settings");
+      byId("fold").setAttribute("aria-expanded", String(open));
+    });
+    byId("settings").addEventListener("input", fold);
+    byId("settings").addEventListener("change", fold);
+    byId("settings").addEventListener("click", () => setTimeout(fold, 50));
+    byId("earlier").addEventListener("change", (event) => {
+      if (event.target.value) type(promptBox(), event.target.value);
+      event.target.value = "";
+      promptBox().focus();
+    });
+    fold();
+    listPrompts();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey) {
+      event.preventDefault();
+      if (!isBusy()) byId("generate")?.click();
+    } else if (event.key === "Escape") {
+      if (document.body.classList.contains("page-figure")) closeFigure();
+      else if (isBusy()) byId("stop")?.click();
+    }
+  });
+
+  return { ask, badge, figure, header, idle, mount };
+})();

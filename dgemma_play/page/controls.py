@@ -1,0 +1,144 @@
+"""The settings column: one control per knob, from the settings table and the checkpoint's own defaults."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from dgemma_play.settings import KNOBS, MAX_PROMPT, MAX_SEED
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt to try, and what there is to see in it."""
+
+    name: str
+    prompt: str
+    why: str
+
+
+#: What a model that writes all positions at once shows better than one that writes left to right.
+EXAMPLES: Sequence[Example] = (
+    Example("A fox story", "Write a short story about a fox.", "Its end is often decided before its middle."),
+    Example("Rhymes", "Write a poem about the rain.", "Rhyme words stand before their lines do."),
+    Example("A haiku", "Write a haiku about winter.", "Three lines take shape at the same time."),
+    Example("Two voices", "Write a dialogue between a cat and an owl.", "Both speakers are written at once."),
+    Example("A riddle", "Write a riddle about the moon.", "The answer is fixed while the question is noise."),
+    Example(
+        "First lines",
+        "Write the opening line of a novel about a lighthouse.",
+        "Eight first lines to pick from.",
+    ),
+)
+
+LABELS: Mapping[str, str] = {
+    "drafts": "Drafts",
+    "steps": "Steps",
+    "t_max": "Temperature at the start",
+    "t_min": "Temperature at the end",
+    "entropy_bound": "Doubt accepted per step",
+    "stability_threshold": "Steps to hold still",
+    "confidence_threshold": "Doubt left when stopping",
+    "max_new_tokens": "Answer length",
+}
+
+#: Lowest, highest and step of each slider; a knob may reach further, for the API and the command line.
+SPANS: Mapping[str, tuple[float, float, float]] = {
+    "drafts": (1, 32, 1),
+    "steps": (1, 128, 1),
+    "t_max": (0.05, 2, 0.05),
+    "t_min": (0.05, 2, 0.05),
+    "entropy_bound": (0.01, 2, 0.01),
+    "stability_threshold": (0, 8, 1),
+    "confidence_threshold": (0, 0.1, 0.001),
+}
+MAIN = ("drafts", "steps", "t_max", "t_min")
+ADVANCED = ("entropy_bound", "stability_threshold", "confidence_threshold", "max_new_tokens")
+
+
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """The components of the column that events need."""
+
+    prompt: gr.Textbox
+    generate: gr.Button
+    stop: gr.Button
+    sliders: Mapping[str, gr.Slider]
+    seed: gr.Number
+    lock: gr.Checkbox
+
+
+def build(defaults: Mapping[str, int | float], canvas_length: int) -> Controls:
+    """The column's components, in a Blocks context. `defaults` are a run's resolved settings."""
+    prompt = gr.Textbox(
+        label="Prompt",
+        value=EXAMPLES[0].prompt,
+        lines=3,
+        max_lines=8,
+        max_length=MAX_PROMPT,
+        elem_id="prompt",
+        buttons=[],
+    )
+    with gr.Row(elem_id="examples"):
+        for example in EXAMPLES:
+            chip = gr.Button(example.name, size="sm", elem_classes="chip")
+            # In the browser alone: the page's script fills the prompt as if it had been typed.
+            chip.click(
+                None, None, None, js=f"() => DGemmaPage.ask({json.dumps([example.prompt, example.why])})"
+            )
+    gr.HTML(html_template=NOTICE, js_on_load=None, elem_id="notice-box")
+    with gr.Row(elem_id="go"):
+        generate = gr.Button("Generate", variant="primary", elem_id="generate")
+        stop = gr.Button("Stop", variant="stop", elem_id="stop")
+    gr.HTML(html_template=FOLD, js_on_load=None, elem_id="fold-box")
+    with gr.Column(elem_id="settings"):
+        sliders = {name: _slider(name, defaults, canvas_length) for name in MAIN}
+        with gr.Row(elem_id="seed-row"):
+            seed = gr.Number(
+                label="Seed",
+                value=None,
+                precision=0,
+                minimum=0,
+                maximum=MAX_SEED,
+                elem_id="seed",
+                min_width=100,
+            )
+            lock = gr.Checkbox(label="Lock", value=False, elem_id="lock", min_width=44)
+            dice = gr.Button("Dice", size="sm", elem_id="dice", min_width=32)
+        gr.HTML(
+            html_template=f'<p class="hint">{KNOBS["seed"].help}</p>', js_on_load=None, elem_id="seed-hint"
+        )
+        dice.click(None, None, [seed, lock], js=f"() => [Math.floor(Math.random() * {MAX_SEED - 31}), true]")
+        with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+            sliders |= {name: _slider(name, defaults, canvas_length) for name in ADVANCED}
+    return Controls(prompt, generate, stop, sliders, seed, lock)
+
+
+def _slider(name: str, defaults: Mapping[str, int | float], canvas_length: int) -> gr.Slider:
+    value, entry = defaults[name], KNOBS[name]
+    low, high, step = SPANS.get(name, (canvas_length, 8 * canvas_length, canvas_length))
+    options: dict[str, Any] = {"precision": 0} if entry.whole else {}
+    return gr.Slider(
+        min(low, value),
+        max(high, value),
+        value,
+        step=step,
+        label=LABELS[name] + (f" ({entry.unit})" if entry.unit and name not in MAIN else ""),
+        info=entry.help,
+        elem_id=f"knob-{name.replace('_', '-')}",
+        buttons=[],
+        **options,
+    )
+
+
+NOTICE = '<p id="notice" role="alert" hidden></p><p id="why" hidden></p>'
+FOLD = (
+    '<button id="fold" type="button" aria-expanded="false" aria-controls="settings">'
+    '<b>Settings</b> <span id="fold-line"></span></button>'
+    '<label id="earlier-label">Earlier prompts'
+    '<select id="earlier" aria-label="Earlier prompts"></select></label>'
+)

@@ -1,0 +1,140 @@
+"""Figures with axes, zoom and export (plotly) of what a trace tells; arrays in, a figure out."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from dgemma_play.errors import InputError
+from dgemma_play.trace import Trace, Track
+
+from .theme import DARK, LIGHT
+
+#: Unsure to sure: the player's ramp (equal steps in OKLab), light and dark.
+RAMPS = (
+    "dad3b9 cac6b2 bbb9ab abada4 9ca09d 8e9496 7f888f 717c87"
+    " 637080 566479 485871 3b4d6a 2e4262 22365a 162b53 0a204b",
+    "334461 3f4e69 4a5971 566479 636f81 6f7a89 7c8591 889099"
+    " 969ca1 a3a8a9 b0b3b1 bebfb9 cccbc2 dad8ca e8e4d2 f6f0da",
+)
+#: Viridis without its palest end, to tell drafts apart: light and dark.
+DRAFT_RAMPS = (
+    "9cd842 5dc666 2eaf7f 22938b 2c768e 3a578b 45367f 461261",
+    "fde725 c2e02a 84d34f 4ec06e 29a983 238f8c 2d748e 5b6bb0",
+)
+
+
+def heatmap(trace: Trace, draft: int, dark: bool = False) -> go.Figure:
+    """Confidence of one draft, positions down and passes across; the noise before a pass is left blank."""
+    if not 0 <= draft < len(trace.tracks):
+        raise InputError(f"There is no draft {draft + 1} in this run: it has {len(trace.tracks)}.")
+    track = trace.tracks[draft]
+    guessed = track.has_guess[:, None]
+    confidence = np.where(guessed, track.confidence.astype(np.float32), np.nan)
+    words = np.array([[_word(trace, i) for i in ids] for ids in track.best_ids.tolist()], dtype=object)
+    figure = go.Figure(
+        go.Heatmap(
+            z=confidence.T,
+            customdata=np.where(guessed, words, "no guess yet").T,
+            colorscale=_colorscale(_hex(RAMPS[dark])),
+            zmin=0,
+            zmax=1,
+            colorbar={"title": "confidence", "thickness": 12, "outlinewidth": 0},
+            hovertemplate="step %{x} · position %{y}<br>%{customdata}<br>confidence %{z:.2f}<extra></extra>",
+        )
+    )
+    _borders(figure, track, dark)
+    _dress(figure, f"Confidence, draft {draft + 1} (seed {track.seed})", dark)
+    figure.update_yaxes(title="position", autorange="reversed")
+    return figure
+
+
+def timeline(trace: Trace, dark: bool = False) -> go.Figure:
+    """Mean entropy and accepted share of every draft over its passes."""
+    figure = go.Figure()
+    colours = _hex(DRAFT_RAMPS[dark])
+    for draft, track in enumerate(trace.tracks):
+        x = np.flatnonzero(track.has_guess)
+        line = {"color": colours[draft % len(colours)], "width": 1.6}
+        name = f"draft {draft + 1}"
+        entropy = track.entropy[x].astype(np.float32).mean(axis=1)
+        kept = track.accepted[x].mean(axis=1)
+        hover = f"draft {draft + 1}, step %{{x}}<br>"
+        figure.add_scatter(
+            x=x,
+            y=entropy,
+            name=name,
+            legendgroup=name,
+            line=line,
+            hovertemplate=hover + "mean entropy %{y:.3f} nats<extra></extra>",
+        )
+        figure.add_scatter(
+            x=x,
+            y=kept,
+            name=name,
+            legendgroup=name,
+            showlegend=False,
+            yaxis="y2",
+            line=line | {"dash": "dot"},
+            hovertemplate=hover + "accepted %{y:.0%}<extra></extra>",
+        )
+    _dress(figure, "Mean entropy (lines) and accepted share (dots)", dark)
+    figure.update_yaxes(title="mean entropy, nats", rangemode="tozero")
+    figure.update_layout(
+        yaxis2={
+            "title": "accepted share",
+            "overlaying": "y",
+            "side": "right",
+            "range": [0, 1.02],
+            "tickformat": ".0%",
+            "showgrid": False,
+        },
+        legend={"orientation": "h", "y": -0.2},
+    )
+    return figure
+
+
+def _word(trace: Trace, token_id: int) -> str:
+    """A token for a hover label: plotly reads tags there, so they are escaped; blanks are made visible."""
+    word = trace.words.get(token_id, "")
+    visible = "".join(c if c.isprintable() else "·" for c in word.replace("\n", "↵").replace("\t", "⇥"))
+    return html.escape(visible)
+
+
+def _hex(ramp: str) -> list[str]:
+    return [f"#{colour}" for colour in ramp.split()]
+
+
+def _colorscale(ramp: Sequence[str]) -> list[tuple[float, str]]:
+    return [(i / (len(ramp) - 1), colour) for i, colour in enumerate(ramp)]
+
+
+def _borders(figure: go.Figure, track: Track, dark: bool) -> None:
+    """A rule where a block begins."""
+    for rows in list(track.blocks)[1:]:
+        figure.add_vline(
+            x=rows.start - 0.5, line={"color": (DARK if dark else LIGHT)["accent"], "dash": "dot"}
+        )
+
+
+def _dress(figure: go.Figure, title: str, dark: bool) -> None:
+    colours = DARK if dark else LIGHT
+    grid: dict[str, Any] = {
+        "gridcolor": colours["rule"],
+        "zerolinecolor": colours["rule"],
+        "linecolor": colours["edge"],
+    }
+    figure.update_layout(
+        title={"text": title, "font": {"size": 16}},
+        font={"family": "DG Sans, Segoe UI, Roboto, sans-serif", "color": colours["ink"], "size": 13},
+        paper_bgcolor=colours["paper"],
+        plot_bgcolor=colours["paper"],
+        margin={"l": 64, "r": 64, "t": 48, "b": 48},
+        height=460,
+    )
+    figure.update_xaxes(title="step", **grid)
+    figure.update_yaxes(**grid)

@@ -1,0 +1,139 @@
+"""The page: header, controls on the left, the player on the right, and a figure over both when asked for.
+
+The server streams records into a hidden sink; the player, one `gr.HTML` with static template and script, does
+the rest in the browser. No text of a visitor or a model ever enters a template: Gradio would run it as code.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from dgemma_play.settings import Settings
+
+from . import api, controls, events, player, theme
+
+if TYPE_CHECKING:
+    from dgemma_play.runs import Runner
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+EXAMPLE = ASSETS / "examples" / "fox.dgemma"
+
+HEADER = """
+<header class="page-top">
+  <h1><svg viewBox="0 0 34 20" aria-hidden="true"><g id="page-logo"></g></svg>DGemma Play</h1>
+  <nav aria-label="Page">
+    <a href="?view=api">API</a>
+    <button type="button" id="page-theme" aria-label="Light or dark">
+      <svg viewBox="0 0 20 20" aria-hidden="true">
+        <path d="M10 3a7 7 0 1 0 0 14z"/><circle cx="10" cy="10" r="7"/>
+      </svg>
+    </button>
+  </nav>
+</header>
+"""
+BADGE = """
+<details id="badge">
+  <summary><span class="dot"></span><b id="badge-name"></b> <span id="badge-how"></span></summary>
+  <ul id="badge-why"></ul>
+</details>
+"""
+FIGURE_TOP = '<div id="figure-top"><button type="button" id="figure-close">Close</button></div>'
+
+SINK_SCRIPT = """
+watch('value', () => document.dispatchEvent(new CustomEvent('dgemma-sink', {detail: props.value})));
+"""
+#: Gradio offers exactly those events whose names stand here in quotes.
+PLAYER_SCRIPT = """
+const events = ['stop_draft', 'figure'];
+DGemmaPage.mount(element.querySelector('#player-root'), JSON.parse(props.value), server,
+  (name, data) => { if (events.includes(name)) trigger(name, data); });
+"""
+
+
+def wall(model: dict[str, Any]) -> gr.HTML:
+    """The draft wall: `assets/player/`, mounted once. Its value is what is known of the model, as JSON.
+
+    Not a subclass: Gradio would write a stub file beside its module.
+    """
+    return gr.HTML(
+        json.dumps(model),
+        html_template='<div id="player-root"></div>',
+        js_on_load=PLAYER_SCRIPT,
+        apply_default_css=False,
+        server_functions=[example],
+        elem_id="player",
+    )
+
+
+def example() -> str:
+    """The recorded run of the empty state, as base64."""
+    return base64.b64encode(EXAMPLE.read_bytes()).decode("ascii")
+
+
+def build(runner: Runner) -> gr.Blocks:
+    """The page for `runner`; nothing is launched."""
+    defaults = Settings().resolve(runner.defaults).to_dict()
+    files = events.Files()
+    on = events.Events(runner, files)
+    with gr.Blocks(
+        title="DGemma Play", analytics_enabled=False, fill_width=True, delete_cache=(1800, 7200)
+    ) as demo:
+        demo.temp_file_sets.append(files.paths)
+        gr.HTML(html_template=HEADER, js_on_load="DGemmaPage.header(element)", elem_id="header")
+        with gr.Row(elem_id="page"):
+            with gr.Column(elem_id="controls"):
+                column = controls.build(defaults, int(runner.model["canvas_length"]))
+                gr.HTML(
+                    json.dumps(dict(runner.model)),
+                    html_template=BADGE,
+                    js_on_load="DGemmaPage.badge(element, JSON.parse(props.value))",
+                    elem_id="badge-box",
+                )
+            with gr.Column(elem_id="stage"):
+                drafts = wall(dict(runner.model))
+        with gr.Column(elem_id="figure"):
+            gr.HTML(html_template=FIGURE_TOP, js_on_load="DGemmaPage.figure(element)")
+            plot = gr.Plot(show_label=False, container=False)
+        sink = gr.HTML("", html_template="", js_on_load=SINK_SCRIPT, visible="hidden")
+
+        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        inputs = [column.prompt, *column.sliders.values(), column.seed, column.lock]
+        # The runner keeps the line itself and tells each visitor its place, so Gradio lets everybody in.
+        column.generate.click(
+            on.generate(sink, column.seed, tuple(column.sliders)),
+            inputs,
+            [sink, column.seed],
+            concurrency_limit=None,
+            **private,
+        ).then(None, None, None, js="() => DGemmaPage.idle()")
+        column.stop.click(on.stop, None, None, queue=False, **private)
+        drafts.stop_draft(on.stop_draft, None, None, queue=False, **private)
+        drafts.figure(events.figure, None, plot, concurrency_limit=2, **private)
+        gr.api(  # pyright: ignore[reportPrivateImportUsage]
+            api.endpoint(runner, files), api_name="generate", concurrency_limit=None
+        )
+    return demo.queue(api_open=False, max_size=16)
+
+
+def launch(demo: gr.Blocks, **options: Any) -> Any:
+    """Launch the page as it is meant to be served; `options` are host, port, share, auth and the like."""
+    head = "<script>\n" + player.script() + (ASSETS / "page" / "page.js").read_text("utf-8") + "</script>"
+    return demo.launch(
+        theme=theme.theme(),
+        css="\n".join([player.style(), theme.variables(), (ASSETS / "page" / "page.css").read_text("utf-8")]),
+        head=head,
+        ssr_mode=False,
+        run_history=False,
+        enable_monitoring=False,
+        max_file_size="1mb",
+        show_error=False,
+        footer_links=[],
+        state_session_capacity=200,
+        pwa=False,
+        **options,
+    )
