@@ -1,26 +1,43 @@
 """A name becomes a model: which checkpoint, precision, device, rows and threads, each with its reason.
 
-What differs between a laptop, a workstation and a Space is decided here and nowhere else.
+What differs between a laptop, a workstation and a Space is decided here and nowhere else:
+
+    config ──► plan: does it fit, at which precision, how many rows ──► files ──► shard by shard to the device
+              (nothing is downloaded or read before that is known)              or last time's quantized copy
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
-from transformers import AutoTokenizer, DiffusionGemmaForBlockDiffusion
-from transformers.utils import logging as transformers_logging
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from safetensors import SafetensorError, safe_open
+from transformers import AutoTokenizer, DiffusionGemmaConfig
+from transformers.models.diffusion_gemma.generation_diffusion_gemma import DiffusionGemmaGenerationConfig
 
+from . import checkpoints, copies, quantization
+from .checkpoints import EMBEDDED, Checkpoint
 from .errors import LoadError
+from .plan import CPU_ACTIVE_PARAMETERS, active_parameters, choose, gib, least, plan
+from .quantization import DTYPES
+from .recipes import RECIPES, Recipe, copy_recipe
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
-EMBEDDED = "embedded"
-PRECISIONS: Mapping[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 DEFAULT_ROWS = 8
+#: Checkpoints from this many bytes on show a progress bar and are worth a quantized copy.
+LARGE = 2_000_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,45 +93,34 @@ class Loaded:
 def load(name_or_path: str = EMBEDDED, precision: str = "auto", device: str = "auto") -> Loaded:
     """Load "embedded", a local folder or a Hub name. Raises `LoadError` with what to do.
 
-    `precision` is fp32, bf16 or auto; `device` anything torch understands, or auto.
+    `precision` is fp32, bf16, int8, nf4 or auto; `device` anything torch understands, or auto.
     """
-    if precision not in ("auto", *PRECISIONS):
-        raise LoadError(f"precision must be auto, {' or '.join(PRECISIONS)}, got {precision!r:.80}.")
-    chosen, device_reason = _device(device)
-    folder = ASSETS / EMBEDDED if name_or_path == EMBEDDED else name_or_path
-    _check_architecture(name_or_path, Path(folder))
-    if precision == "auto":
-        precision = "fp32" if chosen.type == "cpu" else "bf16"
-        reason = (
-            "fp32: the quickest on this processor." if precision == "fp32" else "bf16: as it was released."
-        )
-    else:
-        reason = f"{precision}: as asked."
-    transformers_logging.disable_progress_bar()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = DiffusionGemmaForBlockDiffusion.from_pretrained(folder, dtype=PRECISIONS[precision])
-    except (OSError, ValueError) as error:
-        raise LoadError(f"{name_or_path} could not be loaded: {str(error).splitlines()[0]}") from error
-    if not tokenizer.chat_template:
-        raise LoadError(f"{name_or_path} has no chat template: its folder needs a chat_template.jinja.")
+    if precision not in ("auto", *RECIPES):
+        raise LoadError(f"precision must be auto, {', '.join(RECIPES)}, got {precision!r:.80}.")
+    chosen, device_reason = pick_device(device)
+    recipe, rows, reason = _decide(checkpoints.config_of(name_or_path), precision, chosen)
+    for kind in {recipe.experts, recipe.linears} & {"int8", "nf4"}:
+        quantization.check_kernels(kind, chosen)
+    checkpoint = checkpoints.find(name_or_path)
+    tokenizer = _tokenizer(checkpoint)
+    model, notes = _model(checkpoint, recipe, chosen)
     if chosen.type == "cpu" and name_or_path == EMBEDDED:
         # Measured: with busy neighbours two threads make so small a model 13 to 21 times slower than one.
         torch.set_num_threads(1)
-    model.to(chosen)  # pyright: ignore[reportArgumentType]: torch's stub of Module.to is behind a decorator
     return Loaded(
-        model=model.eval(),
+        model=model,
         tokenizer=tokenizer,
         name=name_or_path,
-        revision=getattr(model.config, "_commit_hash", None) or "",
+        revision=checkpoint.revision,
         device=chosen,
-        precision=precision,
-        rows=DEFAULT_ROWS,
-        reasons=(device_reason, reason),
+        precision=recipe.precision,
+        rows=rows,
+        reasons=(device_reason, reason, *notes),
     )
 
 
-def _device(name: str) -> tuple[torch.device, str]:
+def pick_device(name: str) -> tuple[torch.device, str]:
+    """The device of that name, and why. Raises `LoadError`."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda", 0), f"{torch.cuda.get_device_name(0)}."
@@ -128,16 +134,118 @@ def _device(name: str) -> tuple[torch.device, str]:
     return device, f"{device}: as asked."
 
 
-def _check_architecture(name: str, folder: Path) -> None:
-    """A local folder says at once whether it is of this architecture; a Hub name only once it is loaded."""
-    if name != EMBEDDED and not folder.is_dir():
-        return
-    try:
-        kind = json.loads((folder / "config.json").read_text()).get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
-        raise LoadError(f"{folder} holds no checkpoint: a readable config.json is missing.") from error
-    if kind != "diffusion_gemma":
+def _decide(config: Mapping[str, Any], precision: str, device: torch.device) -> tuple[Recipe, int, str]:
+    """Recipe, rows and reason for a device, before anything is downloaded. Raises `LoadError`."""
+    made = copy_recipe(config)
+    if made is not None and precision not in ("auto", made.precision):
         raise LoadError(
-            f"{name} is a checkpoint of another architecture ({kind}): DGemma Play runs diffusion_gemma ones,"
-            " such as google/diffusiongemma-26B-A4B-it."
+            f"This is a quantized copy at {made.precision}: choose that or auto, not {precision}."
         )
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return choose(config, precision, free, made)
+    if active_parameters(config) > CPU_ACTIVE_PARAMETERS:
+        raise LoadError(_no_processor(config))
+    recipe = made or RECIPES["fp32" if precision == "auto" else precision][0]
+    needs = plan(config, recipe).needs(1)
+    if device.type == "cpu" and needs > (free := psutil.virtual_memory().available):
+        raise LoadError(
+            f"{recipe.precision} needs {gib(needs)} of memory and {gib(free)} are free: close something, or"
+            " choose a smaller --precision."
+        )
+    why = recipe.why if precision == "auto" or made else "as asked"
+    return recipe, DEFAULT_ROWS, f"{recipe.precision}: {why}."
+
+
+def _no_processor(config: Mapping[str, Any]) -> str:
+    operations = 2 * active_parameters(config) * config["canvas_length"] / 1e12
+    if torch.version.cuda is None:
+        hint = "This PyTorch is built without CUDA: see https://pytorch.org/get-started for one with it."
+    else:
+        hint = "PyTorch finds no NVIDIA GPU: nvidia-smi tells whether there is one, and its driver."
+    return (
+        f"This model is not for a processor: each of up to 48 passes over a canvas takes {operations:.1f}"
+        f" trillion operations. It needs a GPU with {gib(least(config, 'nf4'))} of free memory. {hint}"
+        " Without one, leave --model out for the embedded model."
+    )
+
+
+def _tokenizer(checkpoint: Checkpoint) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
+    except (OSError, ValueError) as error:
+        raise LoadError(
+            f"{checkpoint.name} has no tokenizer that can be read: {str(error).splitlines()[0]}"
+        ) from error
+    if not tokenizer.chat_template:
+        raise LoadError(f"{checkpoint.name} has no chat template: its folder needs a chat_template.jinja.")
+    return tokenizer
+
+
+def _model(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> tuple[Any, list[str]]:
+    """The model, from its quantized copy if one is kept, and what is to be said of that copy."""
+    if checkpoint.is_copy or recipe.experts not in ("int8", "nf4") or checkpoint.bytes < LARGE:
+        return assemble(checkpoint, recipe, device), []
+    notes = list[str]()
+    try:
+        copy = copies.find(checkpoint, recipe)
+        if copy is not None:
+            return assemble(copy, recipe, device), []
+    except copies.BrokenCopyError as error:
+        notes.append(str(error).replace("Delete it and make a new one", "It was made anew"))
+    model = assemble(checkpoint, recipe, device)
+    try:
+        copies.write(model, checkpoint, recipe, copies.folder_of(checkpoint, recipe))
+    except LoadError as error:  # the model is here all the same
+        notes = [f"{error} Until then every start quantizes anew."]
+    return model, notes
+
+
+def assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> Any:
+    """The model of a checkpoint at a recipe, read shard by shard and quantized tensor by tensor.
+
+    Host memory holds one tensor beside what is already packed; GPU memory one stack of experts.
+    """
+    check = copies.Check(checkpoint) if checkpoint.is_copy else None
+    try:
+        config = DiffusionGemmaConfig.from_pretrained(checkpoint.folder)
+        model = quantization.skeleton(config, recipe)
+        if (checkpoint.folder / "generation_config.json").exists():
+            model.generation_config = DiffusionGemmaGenerationConfig.from_pretrained(checkpoint.folder)
+        with _progress(checkpoint) as advance:
+            for shard in checkpoint.shards:
+                with safe_open(shard.path, "pt", device="cpu") as file:
+                    for name in filter(_is_text, shard.shapes):
+                        quantization.put(model, name, file.get_tensor(name), DTYPES[recipe.dtype], device)
+                        advance(shard.bytes[name])
+        quantization.finish(model, device)
+    except torch.OutOfMemoryError as error:
+        raise LoadError(
+            f"{device} ran out of memory while loading: close what else uses it, or choose a smaller"
+            " --precision."
+        ) from error
+    except (OSError, ValueError, RuntimeError, AttributeError, SafetensorError) as error:
+        raise LoadError(
+            f"{checkpoint.name} could not be loaded: {(str(error) or repr(error)).splitlines()[0]}"
+        ) from error
+    if check is not None:
+        check.finish()
+    return model
+
+
+def _is_text(name: str) -> bool:
+    """Whether a tensor is one that we load: the encoder's other ones are the decoder's, or see images."""
+    return name.startswith("model.decoder.") or name.endswith(".layer_scalar")
+
+
+@contextmanager
+def _progress(checkpoint: Checkpoint) -> Generator[Callable[[int], None]]:
+    """A bar with bytes and time on stderr, for checkpoints that take a while."""
+    columns = (
+        *(TextColumn("{task.description}"), BarColumn(), DownloadColumn()),
+        *(TimeElapsedColumn(), TimeRemainingColumn()),
+    )
+    total = sum(size for shard in checkpoint.shards for name, size in shard.bytes.items() if _is_text(name))
+    with Progress(*columns, console=Console(stderr=True), disable=total < LARGE) as progress:
+        task = progress.add_task(f"Loading {checkpoint.name}", total=total)
+        yield lambda count: progress.advance(task, count)

@@ -1,0 +1,181 @@
+"""A quantized copy on disk, for a second start in seconds: written whole or not at all, checked when read.
+
+    <cache>/<name>/<identity of the source>/<recipe>-v1/
+        weights-00001.safetensors …   codes, scales and plain tensors, as they lie in the model
+        config.json, generation_config.json, tokenizer …
+        manifest.json                 SHA-256 of every file
+
+config.json carries the recipe, the source and the format's version under "dgemma_play", so a copy is a
+checkpoint like any other: a folder to load, or to upload.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .checkpoints import INDEX, Checkpoint, open_folder
+from .errors import LoadError
+from .recipes import BLOCK, COPY, FORMAT, Recipe, copy_recipe
+
+MANIFEST = "manifest.json"
+#: Bytes per weight file.
+SHARD = 4_000_000_000
+#: Share of free space to leave on a disk.
+SLACK = 1.1
+#: What is taken over as it is, where the source has it.
+COPIED = (
+    *("generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model"),
+    *("chat_template.jinja", "special_tokens_map.json", "added_tokens.json", "processor_config.json"),
+)
+
+
+def folder_of(checkpoint: Checkpoint, recipe: Recipe) -> Path:
+    """Where the copy of a checkpoint at a recipe is kept: under $DGEMMA_PLAY_CACHE, else the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    base = os.environ.get("DGEMMA_PLAY_CACHE") or Path(cache) / "dgemma-play"
+    name = checkpoint.name.rstrip("/").replace("/", "--").lstrip(".-") or "local"
+    return Path(base).expanduser() / name / checkpoint.identity / f"{recipe.key}-v{FORMAT}"
+
+
+def find(checkpoint: Checkpoint, recipe: Recipe) -> Checkpoint | None:
+    """The kept copy of a checkpoint at a recipe, if there is one. Raises `BrokenCopyError`."""
+    folder = folder_of(checkpoint, recipe)
+    if not folder.is_dir():
+        return None
+    try:
+        copy = open_folder(checkpoint.name, folder, checkpoint.revision)
+        same = copy_recipe(copy.config) == recipe and copy.config[COPY]["identity"] == checkpoint.identity
+    except (LoadError, KeyError) as error:
+        raise _broken(folder, str(error)) from error
+    if not same:
+        raise _broken(folder, "it was made of other weights")
+    return copy
+
+
+class BrokenCopyError(LoadError):
+    """A quantized copy is damaged, or not the one that its folder's name promises."""
+
+
+def _broken(folder: Path, why: str) -> BrokenCopyError:
+    return BrokenCopyError(
+        f"The quantized copy in {folder} can't be used: {why}. Delete it and make a new one."
+    )
+
+
+def write(model: Any, checkpoint: Checkpoint, recipe: Recipe, target: Path) -> None:
+    """Write the loaded `model` as a copy; `target` appears whole, at the end. Raises `LoadError`."""
+    tensors = dict(_tensors(model))
+    needed = sum(tensor.nbytes for tensor in tensors.values()) * SLACK
+    existing = next(folder for folder in (target, *target.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise LoadError(
+            f"A quantized copy takes {needed / 1e9:.1f} GB and {existing} has {free / 1e9:.1f} GB free:"
+            " free some, or set DGEMMA_PLAY_CACHE to a folder on a larger disk."
+        )
+    part = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for left in target.parent.glob(f".{target.name}.*.part"):
+            shutil.rmtree(left, ignore_errors=True)
+        part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
+        _fill(part, tensors, checkpoint, recipe)
+        part.chmod(0o755)
+        if target.exists():  # another process was quicker, or the old one was found broken
+            shutil.rmtree(target)
+        part.rename(target)
+    except (OSError, SafetensorError) as error:
+        if part is not None:
+            shutil.rmtree(part, ignore_errors=True)
+        full = getattr(error, "errno", None) == 28 or "os error 28" in str(error)
+        why = "the disk is full" if full else str(error).splitlines()[0]
+        raise LoadError(f"No quantized copy could be written to {target}: {why}.") from error
+
+
+def _tensors(model: Any) -> Iterator[tuple[str, Tensor]]:
+    """Every stored tensor once, under its decoder name."""
+    for name, tensor in model.state_dict().items():
+        encoder = name.startswith("model.encoder.") and not name.endswith("layer_scalar")
+        if not encoder and name != "lm_head.weight":
+            yield name, tensor
+
+
+def _fill(folder: Path, tensors: Mapping[str, Tensor], checkpoint: Checkpoint, recipe: Recipe) -> None:
+    shards: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        if size and size + tensor.nbytes > SHARD:
+            shards.append({})
+            size = 0
+        shards[-1][name] = tensor
+        size += tensor.nbytes
+    index = {"metadata": {"total_size": sum(t.nbytes for t in tensors.values())}, "weight_map": {}}
+    for number, shard in enumerate(shards, 1):
+        file = f"weights-{number:05}.safetensors"
+        save_file({name: tensor.cpu().contiguous() for name, tensor in shard.items()}, folder / file)
+        index["weight_map"] |= dict.fromkeys(shard, file)
+    (folder / INDEX).write_text(json.dumps(index))
+    said = {
+        "format": FORMAT,
+        "recipe": recipe.key,
+        "block": BLOCK,
+        "source": checkpoint.name if checkpoint.revision else Path(checkpoint.name).name,
+        "identity": checkpoint.identity,
+    }
+    config = {**checkpoint.config, COPY: said}
+    (folder / "config.json").write_text(json.dumps(config, indent=2))
+    for file in COPIED:
+        if (checkpoint.folder / file).exists():
+            shutil.copyfile(checkpoint.folder / file, folder / file)
+    files = {path.name: {"sha256": _sha256(path)} for path in sorted(folder.iterdir())}
+    (folder / MANIFEST).write_text(json.dumps({"format": FORMAT, "files": files}, indent=2))
+
+
+class Check:
+    """The checksums of a copy, computed on other threads while it is being read."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        try:
+            files = json.loads((checkpoint.folder / MANIFEST).read_text())["files"]
+            self._expected = {Path(name).name: entry["sha256"] for name, entry in files.items()}
+            if missing := {shard.path.name for shard in checkpoint.shards} - self._expected.keys():
+                raise ValueError(f"it does not list {min(missing)}")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _broken(checkpoint.folder, f"its {MANIFEST} can't be read ({error})") from error
+        self._pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+        self._sums: dict[str, Future[str]] = {
+            name: self._pool.submit(_sha256, checkpoint.folder / name) for name in self._expected
+        }
+
+    def finish(self) -> None:
+        """Wait for the sums. Raises `LoadError` if a file is not the one that was written."""
+        try:
+            for name, sum_of in self._sums.items():
+                try:
+                    found = sum_of.result()
+                except OSError as error:
+                    raise _broken(
+                        self._checkpoint.folder, f"{name} can't be read ({error.strerror})"
+                    ) from error
+                if found != self._expected[name]:
+                    raise _broken(self._checkpoint.folder, f"{name} was changed or damaged")
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,81 @@
+"""The memory plan as a table: what each precision needs, and how many drafts go through at once on a card."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from . import checkpoints
+from .errors import LoadError
+from .plan import CONTEXT, DRAFTS, GIB, RESERVE, choose, gib, parse_memory, plan
+from .recipes import GROUPS, RECIPES
+
+#: Sizes of cards, in GiB, to show where no GPU is found and none is named.
+CARDS = (16, 24, 32, 48, 80)
+
+
+def show(console: Console, model: str, memory: str | None = None) -> None:
+    """Print the plan of `model` for a card of `memory` ("24GB"), else this machine's GPU, else common cards.
+
+    Reads no weights. Raises `LoadError`.
+    """
+    config = checkpoints.config_of(model)
+    free = parse_memory(memory) if memory else _free_memory()
+    cards = [free] if free else [card * GIB for card in CARDS]
+    large = plan(config, RECIPES["bf16"][0]).model >= GIB
+    console.print(
+        f"{model}: {'GiB' if large else 'MiB'} of GPU memory by precision, and drafts at once", style="bold"
+    )
+    console.print(_table(config, cards, GIB if large else 2**20))
+    console.print(
+        f"Planned for contexts of up to {CONTEXT} tokens and {DRAFTS} drafts that each keep one; at the peak"
+        " of a pass the GPU holds model, scratch, logits, contexts and rows × per draft."
+        f" {gib(RESERVE)} are left to the driver.",
+        style="dim",
+    )
+    if free:
+        try:
+            *_, reason = choose(config, "auto", free)
+        except LoadError as error:
+            reason = str(error)
+        console.print(reason)
+
+
+def _table(config: dict[str, Any], cards: list[int], unit: int) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("precision")
+    for name in (*GROUPS, "model", "scratch", "logits", "per draft", "contexts"):
+        table.add_column(name, justify="right")
+    for card in cards:
+        table.add_column(f"rows in {card / GIB:.3g} GB", justify="right", style="bold")
+    for recipe in (recipe for recipes in RECIPES.values() for recipe in recipes):
+        needs = plan(config, recipe)
+        sizes = (
+            *(needs.groups[group] for group in GROUPS),
+            *(needs.model, needs.scratch, needs.logits, needs.draft + needs.context, DRAFTS * needs.context),
+        )
+        rows = (needs.rows_in(card - RESERVE) for card in cards)
+        linears = "" if recipe.linears == recipe.experts else f" + {recipe.linears}"
+        table.add_row(
+            recipe.precision + linears,
+            *(f"{size / unit:.2f}" for size in sizes),
+            *(str(count) if count else "–" for count in rows),
+        )
+    return table
+
+
+def _free_memory() -> int | None:
+    """Free bytes of the first NVIDIA GPU, asked of its driver: importing torch would take seconds."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return None
+    query = [command, "--query-gpu=memory.free", "--format=csv,noheader,nounits", "--id=0"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+        return int(done.stdout.split()[0]) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None

@@ -1,0 +1,69 @@
+"""Writes a quantized copy to a folder: python -m dgemma_play.quantize SOURCE TARGET
+
+SOURCE is a folder or a name on the Hub; TARGET becomes a checkpoint that loads anywhere as --model TARGET,
+with nothing left to quantize: for a Space, or for another machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import checkpoints
+from .errors import LoadError
+from .recipes import RECIPES
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dgemma_play.quantize", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("source", help="A folder or a name on the Hub.")
+    parser.add_argument("target", type=Path, help="The folder to write; it must not exist.")
+    parser.add_argument("--precision", choices=("nf4", "int8"), default="nf4", help="How experts are kept.")
+    parser.add_argument(
+        "--attention",
+        choices=("int8", "bf16"),
+        default="int8",
+        help="How attention and dense layers are kept.",
+    )
+    parser.add_argument("--device", default="auto", help="Where to quantize: auto, cpu, cuda, ...")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0; 2 for input that was refused, with its sentence on stderr."""
+    options = parser().parse_args(arguments)
+    try:
+        target = quantize(
+            options.source, options.target, options.precision, options.attention, options.device
+        )
+    except LoadError as error:
+        print(error, file=sys.stderr)
+        return 2
+    size = sum(file.stat().st_size for file in target.iterdir())
+    print(f"{target}: {size / 1e9:.2f} GB. Play with it: python app.py --model {target}")
+    return 0
+
+
+def quantize(source: str, target: Path, precision: str, attention: str, device: str = "auto") -> Path:
+    """Write the copy of `source` to the new folder `target`. Raises `LoadError`."""
+    if target.exists():
+        raise LoadError(f"{target} exists: give a folder that is yet to be made.")
+    recipe = next((r for r in RECIPES[precision] if r.linears == attention), None)
+    if recipe is None:
+        raise LoadError(f"{precision} experts go with int8 attention only.")
+    from . import copies, loading  # after the checks: importing torch takes seconds
+
+    chosen, _ = loading.pick_device(device)
+    checkpoint = checkpoints.find(source)
+    if checkpoint.is_copy:
+        raise LoadError(f"{source} is a quantized copy already: copy its folder as it is.")
+    copies.write(loading.assemble(checkpoint, recipe, chosen), checkpoint, recipe, target.resolve())
+    return target
+
+
+if __name__ == "__main__":
+    sys.exit(main())
