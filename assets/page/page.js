@@ -161,7 +161,6 @@ globalThis.DGemmaPage = (() => {
     });
     player.setModel(model);
     for (const value of early.splice(0)) player.sink(value);
-    ready();
     const bytes = fromBase64(await server.example());
     file ??= { bytes };
     player.examples(bytes.buffer);
@@ -209,6 +208,11 @@ globalThis.DGemmaPage = (() => {
   // --- once everything stands -------------------------------------------------------------------------
 
   function ready() {
+    // Gradio mounts its pieces in no order that could be relied on.
+    if (!["generate", "fold", "settings", "earlier", "lock"].every(byId) || !promptBox()) {
+      requestAnimationFrame(ready);
+      return;
+    }
     byId("generate").addEventListener("click", busy);
     byId("fold").addEventListener("click", () => {
       const open = document.body.classList.toggle("page-settings");
@@ -235,6 +239,8 @@ globalThis.DGemmaPage = (() => {
       else if (isBusy()) byId("stop")?.click();
     }
   });
+
+  ready();
 
   return { ask, badge, figure, header, idle, mount };
 })();

@@ -72,6 +72,12 @@ class Controls:
     lock: gr.Checkbox
 
 
+def piece(template: str, script: str | None = None, value: Any = None, **options: Any) -> gr.HTML:
+    """A piece of the page of our own: a template without placeholders, and the script that fills it."""
+    options |= {"html_template": template, "js_on_load": script, "apply_default_css": False}
+    return gr.HTML(value, **options)
+
+
 def build(defaults: Mapping[str, int | float], canvas_length: int) -> Controls:
     """The column's components, in a Blocks context. `defaults` are a run's resolved settings."""
     prompt = gr.Textbox(
@@ -90,11 +96,11 @@ def build(defaults: Mapping[str, int | float], canvas_length: int) -> Controls:
             chip.click(
                 None, None, None, js=f"() => DGemmaPage.ask({json.dumps([example.prompt, example.why])})"
             )
-    gr.HTML(html_template=NOTICE, js_on_load=None, elem_id="notice-box")
+    piece(NOTICE, elem_id="notice-box")
     with gr.Row(elem_id="go"):
         generate = gr.Button("Generate", variant="primary", elem_id="generate")
         stop = gr.Button("Stop", variant="stop", elem_id="stop")
-    gr.HTML(html_template=FOLD, js_on_load=None, elem_id="fold-box")
+    piece(FOLD, elem_id="fold-box")
     with gr.Column(elem_id="settings"):
         sliders = {name: _slider(name, defaults, canvas_length) for name in MAIN}
         with gr.Row(elem_id="seed-row"):

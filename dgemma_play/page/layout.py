@@ -1,7 +1,8 @@
 """The page: header, controls on the left, the player on the right, and a figure over both when asked for.
 
 The server streams records into a hidden sink; the player, one `gr.HTML` with static template and script, does
-the rest in the browser. No text of a visitor or a model ever enters a template: Gradio would run it as code.
+the rest in the browser. (No subclass of it: Gradio would write a stub file beside its module.) No text of a
+visitor or a model ever enters a template: Gradio would run it as code.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import gradio as gr
 from dgemma_play.settings import Settings
 
 from . import api, controls, events, player, theme
+from .controls import piece
 
 if TYPE_CHECKING:
     from dgemma_play.runs import Runner
@@ -42,12 +44,13 @@ BADGE = """
   <ul id="badge-why"></ul>
 </details>
 """
+WALL = '<div id="player-root"></div>'
 FIGURE_TOP = '<div id="figure-top"><button type="button" id="figure-close">Close</button></div>'
 
 SINK_SCRIPT = """
 watch('value', () => document.dispatchEvent(new CustomEvent('dgemma-sink', {detail: props.value})));
 """
-#: Gradio offers exactly those events whose names stand here in quotes.
+#: Mounts `assets/player/`. Gradio offers exactly those events whose names stand here in quotes.
 PLAYER_SCRIPT = """
 const events = ['stop_draft', 'figure'];
 DGemmaPage.mount(element.querySelector('#player-root'), JSON.parse(props.value), server,
@@ -55,51 +58,32 @@ DGemmaPage.mount(element.querySelector('#player-root'), JSON.parse(props.value),
 """
 
 
-def wall(model: dict[str, Any]) -> gr.HTML:
-    """The draft wall: `assets/player/`, mounted once. Its value is what is known of the model, as JSON.
-
-    Not a subclass: Gradio would write a stub file beside its module.
-    """
-    return gr.HTML(
-        json.dumps(model),
-        html_template='<div id="player-root"></div>',
-        js_on_load=PLAYER_SCRIPT,
-        apply_default_css=False,
-        server_functions=[example],
-        elem_id="player",
-    )
-
-
-def example() -> str:
-    """The recorded run of the empty state, as base64."""
+def example(_: None = None) -> str:
+    """The recorded run of the empty state, as base64. Gradio calls it with one argument."""
     return base64.b64encode(EXAMPLE.read_bytes()).decode("ascii")
 
 
 def build(runner: Runner) -> gr.Blocks:
     """The page for `runner`; nothing is launched."""
     defaults = Settings().resolve(runner.defaults).to_dict()
+    model = json.dumps(dict(runner.model))
     files = events.Files()
     on = events.Events(runner, files)
     with gr.Blocks(
         title="DGemma Play", analytics_enabled=False, fill_width=True, delete_cache=(1800, 7200)
     ) as demo:
         demo.temp_file_sets.append(files.paths)
-        gr.HTML(html_template=HEADER, js_on_load="DGemmaPage.header(element)", elem_id="header")
+        piece(HEADER, "DGemmaPage.header(element)", elem_id="header")
         with gr.Row(elem_id="page"):
             with gr.Column(elem_id="controls"):
                 column = controls.build(defaults, int(runner.model["canvas_length"]))
-                gr.HTML(
-                    json.dumps(dict(runner.model)),
-                    html_template=BADGE,
-                    js_on_load="DGemmaPage.badge(element, JSON.parse(props.value))",
-                    elem_id="badge-box",
-                )
+                piece(BADGE, "DGemmaPage.badge(element, JSON.parse(props.value))", model, elem_id="badge-box")
             with gr.Column(elem_id="stage"):
-                drafts = wall(dict(runner.model))
+                drafts = piece(WALL, PLAYER_SCRIPT, model, server_functions=[example], elem_id="player")
         with gr.Column(elem_id="figure"):
-            gr.HTML(html_template=FIGURE_TOP, js_on_load="DGemmaPage.figure(element)")
+            piece(FIGURE_TOP, "DGemmaPage.figure(element)")
             plot = gr.Plot(show_label=False, container=False)
-        sink = gr.HTML("", html_template="", js_on_load=SINK_SCRIPT, visible="hidden")
+        sink = piece("", SINK_SCRIPT, "", visible="hidden")
 
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         inputs = [column.prompt, *column.sliders.values(), column.seed, column.lock]
@@ -122,11 +106,9 @@ def build(runner: Runner) -> gr.Blocks:
 
 def launch(demo: gr.Blocks, **options: Any) -> Any:
     """Launch the page as it is meant to be served; `options` are host, port, share, auth and the like."""
-    head = "<script>\n" + player.script() + (ASSETS / "page" / "page.js").read_text("utf-8") + "</script>"
     return demo.launch(
         theme=theme.theme(),
-        css="\n".join([player.style(), theme.variables(), (ASSETS / "page" / "page.css").read_text("utf-8")]),
-        head=head,
+        head=head(),
         ssr_mode=False,
         run_history=False,
         enable_monitoring=False,
@@ -137,3 +119,10 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         pwa=False,
         **options,
     )
+
+
+def head() -> str:
+    """Styles and scripts. Not as `css`: Gradio rewrites its selectors, and loses `body.dark` and `font`."""
+    page = {suffix: (ASSETS / "page" / f"page.{suffix}").read_text("utf-8") for suffix in ("css", "js")}
+    style = "\n".join([player.style(), theme.variables(), page["css"]])
+    return f"<style>\n{style}\n</style>\n<script>\n{player.script()}\n{page['js']}</script>"
