@@ -121,7 +121,7 @@ function progressOf(state, now) {
 
 function queueWords(queue) {
   const wait = queue.seconds === null || queue.seconds === undefined ? "" : `about ${Math.ceil(queue.seconds)} s`;
-  return [["Waiting", `place ${queue.place} in line`], ...(wait ? [[wait, "to go"]] : [])];
+  return [["Waiting", queue.place ? `${many(queue.place, "run")} before yours` : "yours is next"], ...(wait ? [[wait, "to go"]] : [])];
 }
 
 /** Tokens a second counts committed positions; the time of a pass is shared by all drafts in it. */

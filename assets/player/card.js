@@ -42,7 +42,10 @@ class Card {
     const { run } = state;
     const track = run.tracks[this.draft];
     this.sheet.bind(run, track);
-    this.sheet.paint(index, look);
+    // The selected card scrolls, so its text goes on under the edge.
+    this.sheet.paint(index, { ...look, fold: look.show !== "guess" && state.draft !== this.draft && !state.whole });
+    const layout = [run.id, run.live && track.frames[index]?.block, run.live && isCommitted(run, track, index), look.show === "guess"].join("|");
+    if (this.layout !== layout) [this.layout, this.grown] = [layout, true];
     this.drawWords(state, run, track, index);
     this.drawStrip(run, track, index, ramps, state);
   }
@@ -97,9 +100,17 @@ class Card {
     context.putImageData(image, 0, 0);
   }
 
+  takeGrown() {
+    const { grown } = this;
+    this.grown = false;
+    return grown;
+  }
+
   /** After a change of layout: whether there is more text than the card shows. */
   checkOverflow() {
     const { host } = this.sheet;
-    this.element.classList.toggle("more", host.scrollHeight > host.clientHeight + 4);
+    const more = host.scrollHeight > host.clientHeight + 4;
+    this.element.classList.toggle("more", more);
+    if (more) this.sheet.findFold();
   }
 }

@@ -15,10 +15,11 @@ class Compositor {
    * @param {number} length positions
    * @param {number} measure a line's width
    * @param {number} gap a space's width
-   * @param {number} first what is left of the first line
+   * @param {number} left what is left of the line on which the canvas begins; 0 begins a line
    */
-  constructor(length, measure, gap, first = measure) {
-    Object.assign(this, { length, measure, gap, first });
+  constructor(length, measure, gap, left = 0) {
+    const continues = left > SLOT + gap;
+    Object.assign(this, { length, measure, gap, first: continues ? left : measure });
     /** Each position's width, its leading space included. */
     this.widths = new Float32Array(length).fill(SLOT + gap);
     /** 1 where a line begins. */
@@ -27,7 +28,7 @@ class Compositor {
     this.breaks = new Uint8Array(length);
     this.fixed = new Uint8Array(length);
     let x = 0;
-    let room = first;
+    let room = this.first;
     for (let p = 0; p < length; p++) {
       if (p && x + this.widths[p] > room) {
         this.starts[p] = 1;
@@ -36,7 +37,7 @@ class Compositor {
       }
       x += this.widths[p];
     }
-    if (length) this.starts[0] = 1;
+    if (length && !continues) this.starts[0] = 1;
   }
 
   /** The line of a position: [first, after last). */

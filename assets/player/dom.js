@@ -60,7 +60,9 @@ function button(label, { icon: name, text, act, quiet = true } = {}) {
 
 /** Writes only what changed: most frames leave most of the page as it is. */
 function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  if (node.said === text) return;
+  node.said = text;
+  node.textContent = text;
 }
 
 function setAttribute(element, name, value) {
@@ -117,6 +119,31 @@ function fitCanvas(canvas, sizes) {
   context.setTransform(scale, 0, 0, scale, 0, 0);
   context.clearRect(0, 0, width, height);
   return [context, width, height];
+}
+
+/**
+ * A drawing that stays until its key changes. It lies on a canvas outside the page, because setting a font on one in
+ * the page makes the browser work out every style in mid-frame.
+ */
+class Layer {
+  constructor() {
+    this.canvas = document.createElement("canvas");
+    this.key = null;
+  }
+
+  /** @param {string} key @param {[number, number]} size in CSS pixels @param {function(CanvasRenderingContext2D): void} paint */
+  drawn(key, [width, height], paint) {
+    const scale = globalThis.devicePixelRatio || 1;
+    const whole = `${key}|${width}|${height}|${scale}`;
+    if (this.key === whole) return this.canvas;
+    this.key = whole;
+    this.canvas.width = Math.round(width * scale);
+    this.canvas.height = Math.round(height * scale);
+    const context = this.canvas.getContext("2d");
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    paint(context);
+    return this.canvas;
+  }
 }
 
 const percent = (share) => `${Math.round(100 * share)} %`;

@@ -6,6 +6,7 @@ class Heatmap {
     this.canvas = el("canvas", "heat");
     this.canvas.setAttribute("aria-hidden", "true");
     this.cells = document.createElement("canvas");
+    this.layer = new Layer();
     this.element = el("div", "heatbox", this.canvas);
     this.canvas.addEventListener("click", (event) => act.goTo(...this.cellAt(event)));
     this.canvas.addEventListener("pointermove", (event) => act.hoverAt(this.cellAt(event)[1]));
@@ -33,15 +34,24 @@ class Heatmap {
     this.shape = { slots: axis.slots, positions };
     this.drawCells(run, track, axis, positions, ramps);
     const cell = width / (axis.slots - 1);
+    const end = last ? slotOfFrame(axis, last) : 0;
+    const key = [run.id, run.version, draft, run.live, ramps.ink[0]].join("|");
+    const layer = this.layer.drawn(key, [width, height], (context) => {
+      const view = { g: context, width, height, cell, row: height / positions, ramps };
+      this.drawMap(view, axis, positions, state.dark);
+      this.drawRevisions(view, run, track, axis);
+      this.drawEnd(view, run, end, axis);
+    });
+    g.drawImage(layer, 0, 0, width, height);
+    this.drawMarks({ g, width, height, cell, row: height / positions, ramps }, state, end);
+  }
+
+  drawMap({ g, height, cell }, axis, positions, dark) {
     g.imageSmoothingEnabled = false;
     // In the dark a finished draft must not glare.
-    g.globalAlpha = state.dark ? 0.82 : 1;
+    g.globalAlpha = dark ? 0.82 : 1;
     g.drawImage(this.cells, 0, 0, axis.slots, positions, -cell / 2, 0, axis.slots * cell, height);
     g.globalAlpha = 1;
-    const view = { g, width, height, cell, row: height / positions, ramps };
-    this.drawRevisions(view, run, track, axis);
-    if (last) this.drawEnd(view, run, slotOfFrame(axis, last), axis);
-    this.drawMarks(view, state, last ? slotOfFrame(axis, last) : 0);
   }
 
   /** One pixel per cell, kept between steps: only a run that grew or a change of theme redraws it. */

@@ -90,6 +90,7 @@ class Player {
 
   destroy() {
     this.listening.abort();
+    cancelAnimationFrame(this.scheduled);
     this.state.playing = false;
     this.store.close();
     this.root.replaceChildren();
@@ -131,6 +132,8 @@ class Player {
     if (state.view === "focus") this.focus.draw(state, this.ramps);
     this.transport.draw(state, this.ramps);
     this.bar.draw(state, this.ramps);
+    // Reading sizes waits until this frame's writes are laid out.
+    if (this.wall.takeGrown()) requestAnimationFrame(() => this.refold());
   }
 
   // --- what comes in -----------------------------------------------------------------------------
@@ -158,7 +161,7 @@ class Player {
 
   async receiveStatus(status) {
     if (status.state === "queued") {
-      this.bar.say(`Waiting: place ${status.place} in line.`);
+      this.bar.say(`Waiting: ${many(status.place, "run")} before yours.`);
       this.change({ phase: "queued", queue: { place: status.place, seconds: status.seconds } });
     } else if (status.state === "running") {
       this.state.coming = createLiveRun(status);
@@ -293,8 +296,18 @@ class Player {
     this.afterLayout();
   }
 
+  /** Where a card's edge cuts its text: read once per layout. */
+  refold() {
+    if (this.state.view !== "wall" || !this.state.run) return;
+    this.wall.unfold();
+    this.wall.draw(this.state, this.ramps);
+    this.wall.takeGrown();
+    this.wall.checkOverflow();
+    this.wall.draw(this.state, this.ramps);
+  }
+
   afterLayout() {
-    if (this.state.view === "wall") this.wall.checkOverflow();
+    this.refold();
     this.sizes.clear();
     this.transport.draw(this.state, this.ramps);
     if (this.state.view === "focus") this.focus.draw(this.state, this.ramps);
@@ -327,7 +340,9 @@ function createActions(player) {
   const act = {
     play(on = !state.playing) {
       clearTimeout(timer);
-      if (!state.run || state.run.live) return true;
+      if (!state.run) return true;
+      // While a run is live, play and pause mean: follow it, stay here.
+      if (state.run.live) return change({ follow: !state.follow, slot: lastSlot(state.run), quick: true });
       const over = on && state.slot >= lastSlot(state.run);
       change({ playing: on, slot: over ? 0 : state.slot, quick: over });
       if (on) timer = setTimeout(tick, STEP_MILLISECONDS / state.speed);
@@ -349,7 +364,7 @@ function createActions(player) {
     },
     whole() {
       change({ whole: !state.whole }, true);
-      player.wall.checkOverflow();
+      player.refold();
       return true;
     },
     select: (draft) => (draft === state.draft ? true : change({ draft })),

@@ -28,6 +28,7 @@ class Sheet {
   clear() {
     this.blocks = [];
     this.places = [];
+    this.foldedAt = Infinity;
     this.host.replaceChildren();
     this.relayout();
   }
@@ -36,7 +37,7 @@ class Sheet {
   relayout() {
     this.compositor = null;
     this.size = null;
-    this.anchor = null;
+    this.unfold();
   }
 
   /** Show another draft (or a draft that grew by a block). */
@@ -55,15 +56,13 @@ class Sheet {
       block.append(place.gap, place.span);
       this.places.push(place);
     }
-    const tail = document.createTextNode("");
-    block.append(tail);
-    this.blocks.push({ element: block, tail, tailText: "" });
+    this.blocks.push({ element: block, next: "" });
     this.host.append(block);
   }
 
   /**
    * Draws the draft as it was after a frame (an index into its track; -1: not begun).
-   * @param {number} index @param {Object} look {show, colour, dark, still, lastStep}
+   * @param {number} index @param {Object} look {show, colour, dark, still, lastSteps, fold}
    */
   paint(index, look) {
     const frame = this.track?.frames[index];
@@ -71,11 +70,14 @@ class Sheet {
     const stats = trackStats(this.run, this.track);
     const committed = isCommitted(this.run, this.track, index);
     const composed = this.run.live && !committed && !(look.show === "guess" && frame.best);
-    const view = { ...look, index, frame, stats, committed, composed, guess: look.show === "guess" && frame.best !== null };
+    const fold = look.fold ? this.fold : Infinity;
+    this.foldAt(fold);
+    const view = { ...look, fold, index, frame, stats, committed, composed, guess: look.show === "guess" && frame.best !== null };
     this.host.classList.toggle("grainy", look.show === "grain" || (look.show === "guess" && !view.guess));
-    if (composed) this.compose(view);
     const length = this.run.canvasLength;
     for (let b = 0; b < this.blocks.length; b++) {
+      // The canvases before it stand by now: where the last of them ends, this one begins.
+      if (composed && b === frame.block) this.compose(view);
       const element = this.blocks[b].element;
       element.classList.toggle("composed", composed && b === frame.block);
       element.hidden = this.run.live && b > frame.block;
@@ -87,26 +89,54 @@ class Sheet {
     for (const place of this.places) place.write(CLASS.off, DOT, "", "", 0, "");
   }
 
+  /** What lies under the card's edge is neither drawn nor laid out: the fold is the first such position. */
+  findFold() {
+    const limit = this.host.clientHeight + 2 * parseFloat(getComputedStyle(this.host).lineHeight);
+    let [low, high] = [0, this.places.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.places[middle].span.offsetTop > limit) high = middle;
+      else low = middle + 1;
+    }
+    this.fold = low;
+  }
+
+  unfold() {
+    this.fold = Infinity;
+    this.foldAt(Infinity);
+  }
+
+  foldAt(fold) {
+    if (this.foldedAt === fold) return;
+    this.foldedAt = fold;
+    this.places.forEach((place, p) => place.hide(p >= fold));
+  }
+
   paintBlock(b, first, length, view) {
     const { frame, stats, composed } = view;
     const compositor = composed && b === frame.block ? this.compositor : null;
-    let tail = "";
+    let tail = b ? this.blocks[b - 1].next : "";
     for (let k = 0; k < length; k++) {
       const p = first + k;
+      if (p >= view.fold) break;
       const cell = this.cell(b, k, p, view);
-      let lead = tail + cell.lead;
-      if (compositor) lead = compositor.starts[k] ? (k ? "\n".repeat(compositor.breaks[k] || 1) : tail) : cell.lead;
+      let lead = p ? tail + cell.lead : "";
+      if (compositor && p) lead = compositor.starts[k] ? "\n".repeat(compositor.breaks[k] || 1) : k ? cell.lead : lead;
       this.places[p].write(cell.name, cell.text, lead, cell.noise, cell.pad, cell.was);
       tail = cell.tail;
     }
-    const block = this.blocks[b];
-    if (block.tailText !== tail) block.tail.data = block.tailText = tail;
+    // What follows the last word stands before the next block's first.
+    this.blocks[b].next = tail;
   }
 
   /** What stands at a position; the one object is used again for each. */
   cell(b, k, p, view) {
     const { frame, stats, committed, guess } = view;
-    Object.assign(CELL, EMPTY_CELL);
+    CELL.text = DOT;
+    CELL.name = CELL.lead = CELL.tail = CELL.noise = CELL.was = "";
+    CELL.pad = 0;
+    CELL.width = END_NOISE_WIDTH;
+    CELL.end = false;
     if (b > frame.block) {
       CELL.name = CLASS.off;
       return this.slotOf(p, view.index, stats, CELL);
@@ -214,8 +244,8 @@ class Sheet {
     const stale = !this.compositor || this.composedBlock !== frame.block || this.composedTo > index;
     if (stale) {
       const gap = this.ruler.width(" ");
-      const first = frame.block ? Math.max(THINNEST, this.size.measure - this.lineEnd(frame.block)) : this.size.measure;
-      this.compositor = new Compositor(this.run.canvasLength, this.size.measure, gap, first);
+      const left = frame.block ? this.size.measure - this.lineEnd(frame.block) : 0;
+      this.compositor = new Compositor(this.run.canvasLength, this.size.measure, gap, left);
       [this.composedBlock, this.composedTo] = [frame.block, index - frame.step - 1];
       while (this.composedTo >= 0 && this.track.frames[this.composedTo].block === frame.block) this.composedTo--;
     }
@@ -260,8 +290,7 @@ class Sheet {
   }
 }
 
-const EMPTY_CELL = { name: "", text: DOT, lead: "", tail: "", noise: "", pad: 0, was: "", width: END_NOISE_WIDTH, end: false };
-const CELL = { ...EMPTY_CELL };
+const CELL = { name: "", text: DOT, lead: "", tail: "", noise: "", pad: 0, was: "", width: END_NOISE_WIDTH, end: false };
 
 /** A position's nodes, and what was last written to them: a write that changes nothing is not made. */
 function makePlace(p) {
@@ -289,5 +318,10 @@ function makePlace(p) {
       else delete span.dataset.was;
     }
   };
-  return { gap, span, write };
+  const hide = (hidden) => {
+    if (span.hidden === hidden) return;
+    span.hidden = hidden;
+    if (hidden) gap.data = was.lead = "";
+  };
+  return { gap, span, write, hide };
 }

@@ -5,6 +5,7 @@ class Timeline {
     this.sizes = sizes;
     this.canvas = el("canvas", "time");
     this.canvas.setAttribute("aria-hidden", "true");
+    this.layer = new Layer();
     this.accepted = el("span");
     this.entropy = el("span");
     this.label = el("div", "ylab", el("b", "", "Timeline"), this.accepted, this.entropy);
@@ -20,14 +21,22 @@ class Timeline {
     setText(this.entropy, now.entropy === null ? "no guess yet" : `${now.entropy.toFixed(2)} nats`);
     const [g, width, height] = fitCanvas(this.canvas, this.sizes);
     if (!width || axis.slots < 2) return;
-    const view = { g, width, base: height - 14, x: (slot) => (slot / (axis.slots - 1)) * width, ramps };
+    const x = (slot) => (slot / (axis.slots - 1)) * width;
+    const base = height - 14;
+    const key = [run.id, run.version, draft, ramps.ink[0]].join("|");
+    const layer = this.layer.drawn(key, [width, height], (context) => this.paint({ g: context, width, base, x, ramps }, run, track, axis));
+    g.drawImage(layer, 0, 0, width, height);
+    drawPlayhead(g, x(state.slot), base, ramps);
+  }
+
+  paint(view, run, track, axis) {
+    const { g, width, base, ramps } = view;
     g.fillStyle = ramps.rule;
-    g.fillRect(0, view.base, width, 1);
+    g.fillRect(0, base, width, 1);
     this.drawLine(view, track, axis, (stats) => (stats.entropy === null ? null : stats.entropy / NATS), ramps.ink[5], 1.5);
     this.drawLine(view, track, axis, (stats) => stats.accepted, ramps.ink[14], 2);
     this.drawRevisions(view, run, track, axis);
     this.drawScale(view, axis);
-    drawPlayhead(g, view.x(state.slot), view.base, ramps);
   }
 
   drawLine({ g, x, base }, track, axis, value, colour, thickness) {

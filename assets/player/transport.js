@@ -21,6 +21,7 @@ class Transport {
     this.marks.setAttribute("aria-hidden", "true");
     this.figure = el("b");
     this.under = el("span");
+    [this.ahead, this.past] = [new Layer(), new Layer()];
     this.element = el(
       "div",
       "transport",
@@ -41,7 +42,7 @@ class Transport {
     if (this.slider.max !== String(last)) this.slider.max = last;
     if (this.slider.value !== String(state.slot)) this.slider.value = state.slot;
     this.head.style.left = `${last ? (100 * state.slot) / last : 0}%`;
-    this.drawPlay(state.playing);
+    this.drawPlay(state.playing || (run.live && state.follow));
     this.speed.mark(state.speed);
     this.drawFigures(state, run, axis);
     this.drawMarks(state, run, axis);
@@ -84,14 +85,32 @@ class Transport {
   drawCurves(state, run, axis, ramps) {
     const [g, width, height] = fitCanvas(this.curves, this.sizes);
     if (!width) return;
+    const slim = state.view === "focus";
+    const key = [run.id, run.version, slim, ramps.ink[0], run.live].join("|");
+    const layers = [this.ahead, this.past].map((layer, past) =>
+      layer.drawn(key, [width, height], (context) => this.paintCurves(context, width, height, run, axis, ramps, slim, past === 1)),
+    );
+    const x = axis.slots > 1 ? (state.slot / (axis.slots - 1)) * width : 0;
+    const scale = layers[0].width / width;
+    const part = (layer, from, to) => {
+      if (to > from) g.drawImage(layer, from * scale, 0, (to - from) * scale, layer.height, from, 0, to - from, height);
+    };
+    part(layers[1], 0, x);
+    part(layers[0], x, width);
+  }
+
+  paintCurves(g, width, height, run, axis, ramps, slim, past) {
     const last = axis.slots - 1;
     const x = (slot) => (last ? (slot / last) * width : 0);
-    const slim = state.view === "focus";
     const base = height - 8;
-    const view = { g, width, height, x, base, top: 6, upto: lastSlot(run), now: state.slot, slim, ramps };
+    const top = 6;
+    const y = (share) => base - (base - top) * clamp(share, 0, 1);
+    const view = { g, width, height, x, y, base, top, upto: lastSlot(run), ramps, past };
     drawTicks(view, axis);
-    if (slim) drawRail(view);
-    else drawAreas(view, run);
+    if (slim) {
+      g.fillStyle = past ? ramps.ink2 : ramps.rule;
+      g.fillRect(0, base - 1, width, 3);
+    } else drawAreas(view, run);
     drawBlockRules(view, axis, ramps);
   }
 
@@ -107,57 +126,44 @@ function drawTicks({ g, x, base, ramps }, axis) {
   });
 }
 
-function drawRail({ g, x, width, base, now, ramps }) {
-  g.fillStyle = ramps.rule;
-  g.fillRect(0, base - 1, width, 3);
-  g.fillStyle = ramps.ink2;
-  g.fillRect(0, base - 1, x(now), 3);
+/** Entropy as area, accepted share as line, block by block; what lies ahead of the playhead is paler. */
+function drawAreas(view, run) {
+  const { upto, width, ramps, past } = view;
+  axisOf(run).starts.forEach((start, b, starts) => {
+    drawBlockCurves(view, run, start, Math.min(upto, (starts[b + 1] ?? Infinity) - 1), ramps, past);
+  });
+  if (width > 420 && upto > 7) nameCurves(view, run);
 }
 
-/** Entropy as area, accepted share as line; what lies ahead of the playhead is paler. */
-function drawAreas({ g, width, height, x, base, top, upto, now, ramps }, run) {
-  const y = (share) => base - (base - top) * clamp(share, 0, 1);
+function drawBlockCurves({ g, x, y, base }, run, from, to, ramps, past) {
   // Before the first pass there is no entropy: the area begins where the first is known.
-  const entropies = [];
-  for (let slot = 0; slot <= upto; slot++) {
-    const { entropy } = meanAt(run, slot);
-    if (entropy !== null) entropies.push([slot, entropy / NATS]);
-  }
-  for (const past of [true, false]) {
-    g.save();
+  if (to > from) {
     g.beginPath();
-    if (past) g.rect(0, 0, x(now), height);
-    else g.rect(x(now), 0, width, height);
-    g.clip();
-    if (entropies.length) {
-      g.beginPath();
-      g.moveTo(x(entropies[0][0]), base);
-      for (const [slot, share] of entropies) g.lineTo(x(slot), y(share));
-      g.lineTo(x(entropies[entropies.length - 1][0]), base);
-      g.closePath();
-      g.fillStyle = ramps.ink[past ? 2 : 0];
-      g.globalAlpha = past ? 0.75 : 0.42;
-      g.fill();
-    }
+    g.moveTo(x(from + 1), base);
+    for (let slot = from + 1; slot <= to; slot++) g.lineTo(x(slot), y((meanAt(run, slot).entropy ?? 0) / NATS));
+    g.lineTo(x(to), base);
+    g.closePath();
+    g.fillStyle = ramps.ink[past ? 2 : 0];
+    g.globalAlpha = past ? 0.75 : 0.42;
+    g.fill();
     g.globalAlpha = 1;
-    g.beginPath();
-    for (let slot = 0; slot <= upto; slot++) g.lineTo(x(slot), y(meanAt(run, slot).accepted));
-    g.strokeStyle = ramps.ink[past ? 14 : 7];
-    g.lineWidth = past ? 2 : 1.25;
-    g.stroke();
-    g.restore();
   }
-  if (width > 420 && upto > 7 && entropies.length) nameCurves({ g, x, y, upto, ramps }, run, entropies);
+  g.beginPath();
+  for (let slot = from; slot <= to; slot++) g.lineTo(x(slot), y(meanAt(run, slot).accepted));
+  g.strokeStyle = ramps.ink[past ? 14 : 7];
+  g.lineWidth = past ? 2 : 1.25;
+  g.stroke();
 }
 
-function nameCurves({ g, x, y, upto, ramps }, run, entropies) {
+function nameCurves({ g, x, y, top, upto, ramps }, run) {
   g.font = `12px ${ramps.sans}`;
   g.fillStyle = ramps.ink2;
-  const [slot, share] = entropies[0];
-  g.fillText("entropy", x(slot) + 6, Math.max(14, y(share) + 14));
-  const at = Math.round(upto * 0.62);
+  g.fillText("entropy", x(1) + 2, Math.max(top + 6, y((meanAt(run, 1).entropy ?? 0) / NATS) - 5));
+  const at = Math.round(upto * 0.84);
+  const share = meanAt(run, at).accepted;
+  if (share < 0.6) return;
   g.textAlign = "right";
-  g.fillText("accepted", x(at) + 4, y(meanAt(run, at).accepted) + 15);
+  g.fillText("accepted", x(at) + 4, y(share) + 15);
   g.textAlign = "left";
 }
 

@@ -51,12 +51,22 @@ class Wall {
     this.tip.style.top = `${box.top - home.top - 34}px`;
   }
 
+  /** Whether a card's text has got another layout since the last question. */
+  takeGrown() {
+    return this.cards.map((card) => card.takeGrown()).includes(true);
+  }
+
   relayout() {
     for (const card of this.cards) card.sheet.relayout();
   }
 
+  /** The cards are drawn unfolded by now: sizes are read, then folds are set. */
   checkOverflow() {
     for (const card of this.cards) card.checkOverflow();
+  }
+
+  unfold() {
+    for (const card of this.cards) card.sheet.unfold();
   }
 }
 
