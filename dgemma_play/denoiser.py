@@ -19,6 +19,8 @@ from transformers import Cache, DynamicCache
 
 #: What has been read so far, as keys and values per layer; one row.
 Context = Cache
+#: Positions per softmax of a soft embedding: all 256 at once take three [C, V] tensors beside the logits.
+AT_ONCE = 64
 
 
 class Denoiser(Protocol):
@@ -112,7 +114,9 @@ class TransformersDenoiser:
     def soft_embedding(self, logits: Tensor) -> Tensor:
         embedding = self._decoder.embed_tokens
         weight = embedding.weight
-        probs = logits.to(weight.dtype).softmax(dim=-1, dtype=torch.float32).to(weight.dtype)
+        probs = torch.empty_like(logits, dtype=weight.dtype)
+        for some, out in zip(logits.split(AT_ONCE), probs.split(AT_ONCE), strict=True):
+            out.copy_(some.to(weight.dtype).softmax(dim=-1, dtype=torch.float32))
         return torch.matmul(probs[None], weight)[0] * embedding.embed_scale.to(weight.dtype)
 
     def no_guess(self) -> Tensor:

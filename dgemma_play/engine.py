@@ -17,13 +17,16 @@ The engine knows nothing of pages, files or threads; its frames are NumPy. Exact
    `torch.manual_seed(seed + k)`, token for token and step for step, on a CPU in fp32 and bf16.
 3. With more rows the law is the same; matrix products over more rows, another thread count, experts with few
    tokens or a GPU can move the last bit of a logit, and with it, now and then, a token.
+
+Where memory runs out, the run goes on with half the rows and says so in `Run.notes`: a step is taken whole or
+not at all, so a draft that has to wait in mid-canvas writes what it would have written.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -111,13 +114,17 @@ def denoise(
 
 
 class Run:
-    """The frames of one run, as an iterator, with its facts and words; `Trace.record(run)` keeps them."""
+    """The frames of one run, as an iterator, with its facts and words; `Trace.record(run)` keeps them.
+
+    `notes` are sentences on what happened on the way; `facts.model.rows` is what the run came down to.
+    """
 
     def __init__(
         self, facts: RunFacts, prompt_ids: Sequence[int], denoiser: Denoiser, vocabulary: Vocabulary
     ) -> None:
         self.facts = facts
         self.vocabulary = vocabulary
+        self.notes: list[str] = []
         self._stopped: set[int] = set()
         self._frames = self._denoise(denoiser, prompt_ids)
 
@@ -139,8 +146,11 @@ class Run:
     @torch.inference_mode()
     def _denoise(self, denoiser: Denoiser, prompt_ids: Sequence[int]) -> Generator[Frame]:
         """Block after block, each of them for all drafts that go on."""
-        facts, rows = self.facts, self.facts.model.rows
-        context = denoiser.encode(torch.tensor(prompt_ids, device=denoiser.device))
+        facts = self.facts
+        try:
+            context = denoiser.encode(torch.tensor(prompt_ids, device=denoiser.device))
+        except torch.OutOfMemoryError as error:
+            raise self._too_large() from error
         drafts = [
             _Draft(index, torch.Generator(denoiser.device).manual_seed(seed), context)
             for index, seed in enumerate(facts.settings.seeds())
@@ -150,11 +160,23 @@ class Run:
             drafts = [d for d in drafts if d.goes_on(facts.eos_ids) and d.index not in self._stopped]
             if not drafts or block == facts.blocks - 1:
                 return
-            for group in (drafts[i : i + rows] for i in range(0, len(drafts), rows)):
+            self._commit(denoiser, drafts)
+
+    def _commit(self, denoiser: Denoiser, drafts: Sequence[_Draft]) -> None:
+        """Each draft reads the canvas that it ended with."""
+        done = 0
+        while done < len(drafts):
+            group = drafts[done : done + self.facts.model.rows]
+            try:
                 committed = torch.stack([draft.last.best for draft in group])
                 contexts = denoiser.extend([draft.context for draft in group], committed)
-                for draft, context in zip(group, contexts, strict=True):
-                    draft.context = context
+            except torch.OutOfMemoryError:
+                contexts = []
+            if not contexts:
+                self._make_room(len(group), denoiser.device)
+            for draft, context in zip(group, contexts, strict=False):
+                draft.context = context
+                done += 1
 
     def _denoise_block(self, denoiser: Denoiser, drafts: Sequence[_Draft], block: int) -> Generator[Frame]:
         """Pass after pass until every draft's canvas has ended; free rows go to the drafts that wait."""
@@ -170,21 +192,58 @@ class Run:
             waiting = deque(draft for draft in waiting if not draft.ended)
             if waiting and len(active) < self.facts.model.rows:
                 active.append(waiting.popleft())
+                if active[-1].block == block:
+                    continue  # it was put off in mid-canvas
                 active[-1].begin(denoiser, self.facts.settings, block)
                 yield active[-1].noise_frame()
                 continue  # somebody may have pressed stop while that frame was looked at
             if not active:
                 return
-            if tuple(active) != batched:
-                batched, context = tuple(active), denoiser.batch([draft.context for draft in active])
-            yield from self._denoise_pass(denoiser, context, active)
+            advanced = list[_Draft]()
+            try:
+                if tuple(active) != batched:
+                    batched, context = tuple(active), denoiser.batch([draft.context for draft in active])
+                self._denoise_pass(denoiser, context, active, advanced)
+            except torch.OutOfMemoryError:
+                batched, context = (), None
+            if not batched:
+                self._make_room(len(active), denoiser.device)
+                waiting.extendleft(reversed(active[self.facts.model.rows :]))
+                active = active[: self.facts.model.rows]
+            yield from self._frames_of(advanced)
 
-    def _denoise_pass(self, denoiser: Denoiser, context: Any, drafts: Sequence[_Draft]) -> Generator[Frame]:
-        """One decoder pass over the canvases of `drafts`, then each draft's own step."""
+    def _denoise_pass(
+        self, denoiser: Denoiser, context: Any, drafts: Sequence[_Draft], advanced: list[_Draft]
+    ) -> None:
+        """One decoder pass over the canvases of `drafts`, then each draft's own step: `advanced` took it."""
         canvases = torch.stack([draft.canvas for draft in drafts])
         hidden = denoiser.decode(context, canvases, torch.stack([draft.soft for draft in drafts]))
         for draft, row in zip(drafts, hidden, strict=True):
             draft.advance(denoiser, row, self.facts.settings)
+            advanced.append(draft)
+
+    def _make_room(self, at_once: int, device: torch.device) -> None:
+        """After memory ran out with `at_once` drafts: half as many from now on. Raises `InputError` at 1."""
+        if at_once == 1:
+            raise self._too_large()
+        rows = at_once // 2
+        self.facts = replace(self.facts, model=replace(self.facts.model, rows=rows))
+        self.notes.append(
+            f"Memory ran out with {at_once} drafts at once: this run goes on with {rows}, the others wait."
+        )
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _too_large(self) -> InputError:
+        return InputError(
+            f"This run needs more memory than {self.facts.model.device} has, even with one draft at a time:"
+            " shorten the prompt, lower max_new_tokens, or load the model at a smaller precision."
+        )
+
+    def _frames_of(self, drafts: Sequence[_Draft]) -> Generator[Frame]:
+        """The frames of a pass."""
+        if not drafts:
+            return
         for draft, planes in zip(drafts, _to_host(drafts), strict=True):
             if planes.pop("stable"):
                 draft.ended = "stable"
@@ -203,7 +262,7 @@ class _Draft:
     index: int
     generator: torch.Generator
     context: Any
-    block: int = 0
+    block: int = -1  # none begun yet
     step: int = 0
     ended: str = ""
     temperature: float = 0.0
@@ -223,18 +282,23 @@ class _Draft:
         self.stop_rule = sampler.StopRule(settings.stability_threshold, settings.confidence_threshold)
 
     def advance(self, denoiser: Denoiser, hidden: Tensor, settings: Resolved) -> None:
-        """One step from hidden states [C, D]. The logits live and die here."""
-        self.step += 1
-        temperature = sampler.temperature_at(self.step, settings.steps, settings.t_max, settings.t_min)
-        self.temperature = float(temperature)
-        logits = denoiser.logits(hidden)
-        logits.div_(temperature.to(logits.device))
-        self.last = sampler.decide(
-            logits, entropy_bound=settings.entropy_bound, rivals=RIVALS, generator=self.generator
-        )
-        self.canvas = self.last.canvas
-        self.soft = denoiser.soft_embedding(logits)
-        self.stable = self.stop_rule(self.last)
+        """One step from hidden states [C, D], or none if memory runs out. The logits live and die here."""
+        step = self.step + 1
+        temperature = sampler.temperature_at(step, settings.steps, settings.t_max, settings.t_min)
+        drawn = self.generator.get_state()
+        try:
+            logits = denoiser.logits(hidden)
+            logits.div_(temperature.to(logits.device))
+            last = sampler.decide(
+                logits, entropy_bound=settings.entropy_bound, rivals=RIVALS, generator=self.generator
+            )
+            soft = denoiser.soft_embedding(logits)
+            stable = self.stop_rule(last)
+        except torch.OutOfMemoryError:
+            self.generator.set_state(drawn)
+            raise
+        self.step, self.temperature = step, float(temperature)
+        self.last, self.canvas, self.soft, self.stable = last, last.canvas, soft, stable
 
     def goes_on(self, eos_ids: Sequence[int]) -> bool:
         """Whether another block follows the one that ended."""

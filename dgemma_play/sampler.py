@@ -132,6 +132,7 @@ class StopRule:
             return torch.zeros((), dtype=torch.bool, device=step.best.device)
         held = [(earlier == step.best).all() for earlier in self._history]
         full = len(held) == self._stability_threshold
-        self._history.append(step.best)
         calm = torch.mean(step.entropy[None], dim=-1)[0] < self._confidence_threshold
-        return torch.stack([*held, calm]).all() if full else torch.zeros_like(calm)
+        stop = torch.stack([*held, calm]).all() if full else torch.zeros_like(calm)
+        self._history.append(step.best)
+        return stop
