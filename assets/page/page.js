@@ -108,7 +108,7 @@ globalThis.DGemmaPage = (() => {
 
   function fold() {
     const read = (knob) => document.querySelector(`#knob-${knob} input[type=number]`)?.value ?? "";
-    const seed = document.querySelector("#lock input")?.checked ? document.querySelector("#seed input").value : "new";
+    const seed = document.querySelector("#lock input")?.checked ? document.querySelector("#seed :is(input, textarea)").value || "new" : "new";
     byId("fold-line").textContent =
       `${read("drafts")} drafts · ${read("steps")} steps · ${read("t-max")} → ${read("t-min")} · seed ${seed}`;
   }

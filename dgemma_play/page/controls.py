@@ -68,7 +68,7 @@ class Controls:
     generate: gr.Button
     stop: gr.Button
     sliders: Mapping[str, gr.Slider]
-    seed: gr.Number
+    seed: gr.Textbox
     lock: gr.Checkbox
 
 
@@ -104,21 +104,16 @@ def build(defaults: Mapping[str, int | float], canvas_length: int) -> Controls:
     with gr.Column(elem_id="settings"):
         sliders = {name: _slider(name, defaults, canvas_length) for name in MAIN}
         with gr.Row(elem_id="seed-row"):
-            seed = gr.Number(
-                label="Seed",
-                value=None,
-                precision=0,
-                minimum=0,
-                maximum=MAX_SEED,
-                elem_id="seed",
-                min_width=100,
+            # A text box: a number box would show a seed of 0 where there is none.
+            seed = gr.Textbox(
+                label="Seed", max_lines=1, placeholder="new each run", elem_id="seed", buttons=[]
             )
             lock = gr.Checkbox(label="Lock", value=False, elem_id="lock", min_width=44)
             dice = gr.Button("Dice", size="sm", elem_id="dice", min_width=32)
-        gr.HTML(
-            html_template=f'<p class="hint">{KNOBS["seed"].help}</p>', js_on_load=None, elem_id="seed-hint"
+        piece(f'<p class="hint">{KNOBS["seed"].help}</p>')
+        dice.click(
+            None, None, [seed, lock], js=f"() => [String(Math.floor(Math.random() * {MAX_SEED - 31})), true]"
         )
-        dice.click(None, None, [seed, lock], js=f"() => [Math.floor(Math.random() * {MAX_SEED - 31}), true]")
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             sliders |= {name: _slider(name, defaults, canvas_length) for name in ADVANCED}
     return Controls(prompt, generate, stop, sliders, seed, lock)

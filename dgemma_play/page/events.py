@@ -83,16 +83,16 @@ class Events:
             log.exception("A run could not be shown.")
             yield Failed(WRONG).record(), None
 
-    def generate(self, sink: gr.HTML, seed_box: gr.Number, names: tuple[str, ...]) -> Callable[..., Any]:
+    def generate(self, sink: gr.HTML, seed_box: gr.Textbox, names: tuple[str, ...]) -> Callable[..., Any]:
         """Handler of Generate: prompt, a value per name in `names`, seed, lock."""
 
         def run(request: gr.Request, prompt: Any, *inputs: Any) -> Iterator[dict[Any, Any]]:
             *values, seed, locked = inputs
             given = dict(zip(names, values, strict=True))
-            if locked is True and seed is not None:
-                given["seed"] = seed
+            if locked is True and seed:
+                given["seed"] = int(seed) if str(seed).strip().isdecimal() else seed
             for record, drawn in self.stream(visitor_of(request), prompt, given):
-                yield {sink: record} if drawn is None else {sink: record, seed_box: drawn}
+                yield {sink: record} if drawn is None else {sink: record, seed_box: str(drawn)}
 
         return run
 

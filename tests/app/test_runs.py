@@ -1,0 +1,349 @@
+"""One run at a time: whose turn it is, what each visitor hears, and what is left when somebody leaves."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dgemma_play import codec
+from dgemma_play.errors import BusyError, InputError
+from dgemma_play.messages import Drafted, Ended, Failed, Note, Queued, Running, Update
+from dgemma_play.runs import FAILED, Job, Runner
+from dgemma_play.settings import Settings
+from dgemma_play.trace import Frame
+from tests.replayed import Replayed
+from tests.synthetic import synthetic
+from tests.unit.test_messages import decode
+
+TRACE = synthetic(drafts=2, canvas=16, steps=12)
+PASSES = max(len(track.step) - 1 for track in TRACE.tracks)
+
+
+class Bench:
+    """A runner on recorded frames; `gate` lets passes through one by one, `runs` are those that began."""
+
+    def __init__(self, gated: bool = False, **options: Any) -> None:
+        self.gate = threading.Semaphore(0)
+        self.runs: list[Replayed] = []
+        self.gated = gated
+        self.runner = Runner(self.start, model={"name": "recorded"}, defaults={}, **options)
+
+    def start(self, job: Job) -> Replayed:
+        if job.prompt == "refused":
+            raise InputError("The prompt is refused.")
+        frames = Replayed(TRACE, self.gate if self.gated else None)
+        self.runs.append(frames)
+        return frames
+
+    def live(self, visitor: str, prompt: str = "a fox") -> Iterator[Update]:
+        return self.runner.live(visitor, prompt, Settings())
+
+    def release(self, passes: int = 1000) -> None:
+        self.gate.release(passes)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.002)
+
+
+def test_a_run_is_told_from_its_start_to_its_trace() -> None:
+    updates = list(Bench().live("ada"))
+    assert isinstance(updates[0], Running)
+    assert {type(update) for update in updates[1:-1]} == {Drafted}
+    end = updates[-1]
+    assert isinstance(end, Ended)
+    assert not end.stopped
+    assert end.trace.texts == [track.text for track in TRACE.tracks]
+
+
+def test_the_first_frame_is_told_before_the_third_pass_is_computed() -> None:
+    bench = Bench(gated=True)
+    updates = bench.live("ada")
+    assert isinstance(next(updates), Running)
+    noise = next(updates)
+    assert isinstance(noise, Drafted)
+    assert noise.passes == 0
+    bench.release(1)
+    first = next(updates)
+    assert isinstance(first, Drafted)
+    assert first.passes > 0
+    assert bench.runs[0].passes <= 2
+    bench.release()
+    assert isinstance(list(updates)[-1], Ended)
+
+
+def test_what_was_told_live_is_what_the_file_holds() -> None:
+    table, words, live = list[int](), dict[int, str](), list[dict[str, Any]]()
+    trace = None
+    for update in Bench().live("ada"):
+        if isinstance(update, Drafted):
+            live += decode(update.message, table, words)
+        elif isinstance(update, Ended):
+            trace = codec.decode(codec.encode(update.trace))
+    assert trace is not None
+    assert len(live) == sum(len(track.step) for track in trace.tracks)
+    for frame in live:
+        track = trace.tracks[frame["draft"]]
+        row = int(np.flatnonzero((track.step == frame["step"]) & (track.block == frame["block"]))[0])
+        np.testing.assert_array_equal(frame["canvas_ids"], track.canvas_ids[row])
+        if frame["step"]:
+            np.testing.assert_array_equal(frame["best_ids"], track.best_ids[row])
+            np.testing.assert_array_equal(frame["accepted"], track.accepted[row])
+            np.testing.assert_array_equal(frame["confidence"], track.confidence[row])
+    assert all(trace.words[i] == word for i, word in words.items() if i in trace.words)
+
+
+def test_runs_take_turns_and_each_waiting_visitor_knows_its_place() -> None:
+    bench = Bench(gated=True)
+    first, second, third = bench.live("ada"), bench.live("bob"), bench.live("cleo")
+    assert isinstance(next(first), Running)
+    assert next(second) == Queued(1, None)
+    assert next(third) == Queued(2, None)
+    bench.release()
+    assert isinstance(list(first)[-1], Ended)
+    told = list(second)
+    assert isinstance(told[-1], Ended)
+    assert isinstance(next(update for update in told if not isinstance(update, Queued)), Running)
+    assert isinstance(list(third)[-1], Ended)
+
+
+def test_no_two_runs_are_ever_computed_at_once() -> None:
+    bench = Bench(gated=True)
+    readers = [bench.live(name) for name in ("ada", "bob", "cleo")]
+    for reader in readers:
+        next(reader)
+    time.sleep(0.05)
+    assert [run.passes for run in bench.runs] == [
+        1,
+        0,
+        0,
+    ]  # the first pass of the first run waits at the gate
+    bench.release()
+    for reader in readers:
+        list(reader)
+        assert sum(run.passes == 0 for run in bench.runs) <= 2
+    assert [run.passes for run in bench.runs] == [PASSES] * 3
+
+
+def test_the_expected_wait_is_what_runs_have_lately_taken() -> None:
+    bench = Bench(gated=True)
+    bench.release(PASSES)
+    started = time.monotonic()
+    list(bench.live("ada"))
+    lasted = time.monotonic() - started
+    next(bench.live("bob"))
+    waiting = next(bench.live("cleo"))
+    assert isinstance(waiting, Queued)
+    assert waiting.seconds is not None
+    assert 0 <= waiting.seconds <= lasted
+    bench.release()
+
+
+def test_a_visitor_has_one_run_at_a_time() -> None:
+    bench = Bench(gated=True)
+    first = bench.live("ada")
+    next(first)
+    with pytest.raises(BusyError, match="You have a run already"):
+        next(bench.live("ada"))
+    bench.release()
+    list(first)
+    assert isinstance(list(bench.live("ada"))[-1], Ended)
+
+
+def test_a_visitor_who_stopped_may_begin_again_at_once() -> None:
+    bench = Bench(gated=True)
+    first = bench.live("ada")
+    next(first)
+    bench.runner.stop("ada")
+    again = bench.live("ada")
+    next(again)
+    bench.release()
+    assert isinstance(list(again)[-1], Ended)
+
+
+def test_a_full_line_says_so() -> None:
+    bench = Bench(gated=True, places=2)
+    readers = [bench.live("ada"), bench.live("bob")]
+    for reader in readers:
+        next(reader)
+    with pytest.raises(BusyError, match="2 runs are waiting already: try again in a few minutes"):
+        next(bench.live("cleo"))
+    bench.release()
+
+
+def test_a_refused_job_takes_no_place() -> None:
+    bench = Bench(gated=True, places=1)
+    with pytest.raises(InputError, match="refused"):
+        next(bench.live("ada", "refused"))
+    assert isinstance(next(bench.live("ada")), Running)
+    bench.release()
+
+
+def test_after_a_stop_no_pass_begins_and_every_pass_is_kept() -> None:
+    bench = Bench(gated=True)
+    updates = bench.live("ada")
+    next(updates)
+    bench.release(3)
+    wait_until(lambda: bench.runs[0].passes == 4)  # the fourth has begun and waits at its gate
+    bench.runner.stop("ada")
+    bench.release()
+    end = list(updates)[-1]
+    assert isinstance(end, Ended)
+    assert end.stopped
+    assert bench.runs[0].passes == 4
+    assert [track.steps_used for track in end.trace.tracks] == [4, 4]
+    assert [track.ended for track in end.trace.tracks] == ["stopped", "stopped"]
+
+
+def test_one_draft_stops_and_the_others_go_on() -> None:
+    bench = Bench(gated=True)
+    updates = bench.live("ada")
+    next(updates)
+    bench.release(2)
+    wait_until(lambda: bench.runs[0].passes == 3)
+    bench.runner.stop("ada", draft=1)
+    bench.release()
+    end = list(updates)[-1]
+    assert isinstance(end, Ended)
+    assert not end.stopped
+    assert [track.ended for track in end.trace.tracks] == [TRACE.tracks[0].ended, "stopped"]
+
+
+def test_stopping_reaches_nobody_else() -> None:
+    bench = Bench(gated=True)
+    updates = bench.live("ada")
+    next(updates)
+    bench.runner.stop("bob")
+    bench.release()
+    end = list(updates)[-1]
+    assert isinstance(end, Ended)
+    assert not end.stopped
+
+
+def test_a_visitor_in_line_can_leave_it() -> None:
+    bench = Bench(gated=True)
+    first, second, third = bench.live("ada"), bench.live("bob"), bench.live("cleo")
+    for reader in (first, second, third):
+        next(reader)
+    bench.runner.stop("bob")
+    left = next(second)
+    assert isinstance(left, Failed)
+    assert "nothing was written" in left.sentence
+    assert list(second) == []
+    assert next(third) == Queued(1, None)
+    bench.release()
+    assert bench.runs[1].passes == 0
+
+
+def test_a_visitor_who_leaves_frees_the_turn() -> None:
+    bench = Bench(gated=True)
+    first, second = bench.live("ada"), bench.live("bob")
+    next(first)
+    next(second)
+    first.close()  # pyright: ignore[reportAttributeAccessIssue]: it is a generator
+    bench.release(1)  # the pass that had begun
+    assert bench.runs[0].closed.wait(5)
+    assert bench.runs[0].passes == 1
+    bench.release()
+    assert isinstance(list(second)[-1], Ended)
+
+
+def test_a_visitor_who_never_reads_holds_nobody_up() -> None:
+    bench = Bench()
+    next(bench.live("ada"))
+    assert isinstance(list(bench.live("bob"))[-1], Ended)
+
+
+def test_a_run_over_its_time_is_stopped_and_kept() -> None:
+    bench = Bench(gated=True, deadline=0.05)
+    updates = bench.live("ada")
+    next(updates)
+    time.sleep(0.1)
+    bench.release()
+    *_, end, note = updates
+    assert isinstance(end, Ended)
+    assert end.stopped
+    assert bench.runs[0].passes == 1
+    assert isinstance(note, Note)
+    assert "limit" in note.sentence
+
+
+def test_a_run_that_breaks_keeps_what_it_has_and_tells_no_details(caplog: pytest.LogCaptureFixture) -> None:
+    class Breaking(Replayed):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                if frame.step == 3:
+                    raise RuntimeError("/secret/path: out of memory")
+                yield frame
+
+    runner = Runner(lambda job: Breaking(TRACE), model={}, defaults={})
+    *_, end, failed = runner.live("ada", "a fox", Settings())
+    assert isinstance(end, Ended)
+    assert [track.steps_used for track in end.trace.tracks] == [2, 2]
+    assert failed == Failed(FAILED, end.run)
+    assert "/secret/path" in caplog.text
+    assert isinstance(list(runner.live("bob", "a fox", Settings()))[-1], Failed)
+
+
+def test_fast_frames_travel_together() -> None:
+    trace = synthetic(drafts=4, canvas=16, steps=100, early=False)
+
+    class Paced(Replayed):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                time.sleep(0.001)
+                yield frame
+
+    runner = Runner(lambda job: Paced(trace), model={}, defaults={})
+    started = time.monotonic()
+    messages = sum(isinstance(update, Drafted) for update in runner.live("ada", "a fox", Settings()))
+    assert messages <= 20 * (time.monotonic() - started) + 2
+
+
+def test_what_piles_up_becomes_the_newest_frame_of_each_draft() -> None:
+    bench = Bench()
+    trace = synthetic(drafts=2, canvas=4000, steps=30, early=False)
+    runner = Runner(lambda job: Replayed(trace), model={}, defaults={})
+    updates = runner.live("ada", "a fox", Settings())
+    next(updates)
+    time.sleep(0.3)  # a reader that is away while everything is computed
+    table, words = list[int](), dict[int, str]()
+    message = next(updates)
+    assert isinstance(message, Drafted)
+    frames = decode(message.message, table, words)
+    assert len(frames) <= 8
+    assert {frame["draft"]: frame["step"] for frame in frames} == {0: 30, 1: 30}
+    del bench
+
+
+def test_the_computing_function_may_run_elsewhere() -> None:
+    def elsewhere(compute: Callable[[Job], Iterator[Frame]]) -> Callable[[Job], Iterator[Frame]]:
+        @functools.wraps(compute)
+        def pickled(job: Job) -> Iterator[Frame]:
+            for frame in compute(pickle.loads(pickle.dumps(job))):
+                yield pickle.loads(pickle.dumps(frame))
+
+        return pickled
+
+    bench = Bench(gated=True, gpu=elsewhere)
+    updates = bench.live("ada")
+    next(updates)
+    bench.release(2)
+    wait_until(lambda: bench.runs[-1].passes == 3)
+    bench.runner.stop("ada")
+    bench.release()
+    end = list(updates)[-1]
+    assert isinstance(end, Ended)
+    assert end.stopped
+    assert bench.runs[-1].passes == 3
+    assert bench.runs[-1].closed.is_set()

@@ -1,0 +1,61 @@
+"""Frames without a model: a recorded run computed again, pass by pass, as slowly as a test wants."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from dgemma_play.settings import Settings
+from dgemma_play.trace import Frame, RunFacts, Trace, Track
+
+
+class Replayed:
+    """A `runs.Start`'s frames: those of `trace`. Each pass lasts until `gate` opens, if there is one.
+
+    `passes` counts the passes that began. Like the engine it stops between two passes, and ends by itself.
+    """
+
+    def __init__(self, trace: Trace, gate: threading.Semaphore | None = None) -> None:
+        longest = max(int(track.step.max()) for track in trace.tracks)
+        self.facts = RunFacts(
+            prompt=trace.prompt,
+            model=trace.model,
+            settings=Settings(drafts=len(trace.tracks), steps=longest, seed=trace.tracks[0].seed).resolve({}),
+            canvas_length=trace.canvas_length,
+            eos_ids=trace.eos_ids,
+        )
+        self.vocabulary = self
+        self.passes = 0
+        self.closed = threading.Event()
+        self._trace = trace
+        self._gate = gate
+        self._stopped: set[int] = set()
+
+    def words(self, ids: Sequence[int]) -> list[str]:
+        return [self._trace.words[i] for i in ids]
+
+    def text(self, ids: Sequence[int]) -> str:
+        return "".join(self._trace.words[i] for i in ids if i not in self._trace.eos_ids).strip()
+
+    def stop(self, draft: int | None = None) -> None:
+        self._stopped |= set(range(len(self._trace.tracks))) if draft is None else {draft}
+
+    def __iter__(self) -> Iterator[Frame]:
+        tracks = list(enumerate(self._trace.tracks))
+        try:
+            yield from (track.frame(0, draft) for draft, track in tracks)
+            for step in range(1, self.facts.settings.steps + 1):
+                active = [(k, t) for k, t in tracks if k not in self._stopped and step < _frames(t)]
+                if not active:
+                    return
+                self.passes += 1
+                if self._gate:
+                    self._gate.acquire()
+                yield from (track.frame(step, draft) for draft, track in active)
+        finally:
+            self.closed.set()
+
+
+def _frames(track: Track) -> int:
+    """Frames of the first block."""
+    return next(track.blocks).stop
