@@ -79,7 +79,16 @@ def synthetic(
     words, text, noise = vocabulary(HOSTILE if hostile else ())
     tracks = [
         _track(
-            np.random.default_rng((seed, draft)), draft, canvas, steps, blocks, early, text, noise, words, hostile
+            np.random.default_rng((seed, draft)),
+            draft,
+            canvas,
+            steps,
+            blocks,
+            early,
+            text,
+            noise,
+            words,
+            hostile,
         )
         for draft in range(drafts)
     ]
@@ -117,7 +126,12 @@ def _track(
         final = answer[block * canvas : (block + 1) * canvas]
         frames += _block(rng, draft, block, last, final, noise, stable=last < steps)
     planes = {
-        name: np.stack([getattr(frame, name) if frame.step else np.zeros_like(getattr(frames[1], name)) for frame in frames])
+        name: np.stack(
+            [
+                getattr(frame, name) if frame.step else np.zeros_like(getattr(frames[1], name))
+                for frame in frames
+            ]
+        )
         for name in ("best_ids", "confidence", "entropy", "accepted", "top_ids", "top_probs")
     }
     whole = until_end(answer, (END,))
@@ -138,7 +152,13 @@ def _track(
 
 
 def _block(
-    rng: np.random.Generator, draft: int, block: int, last: int, final: np.ndarray, noise: list[int], stable: bool
+    rng: np.random.Generator,
+    draft: int,
+    block: int,
+    last: int,
+    final: np.ndarray,
+    noise: list[int],
+    stable: bool,
 ) -> Iterator[Frame]:
     size = len(final)
     # When each position is decided; a few are first decided with another word, a few given back for one step.
@@ -146,7 +166,9 @@ def _block(
     due[-1] = 1
     wrong = np.where(rng.random(size) < 0.08, rng.choice(noise, size), -1)
     slip = np.where(rng.random(size) < 0.1, np.floor(due) + 2, -1)
-    yield Frame(draft=draft, block=block, step=0, temperature=0.8, ended="", canvas_ids=_random(rng, noise, size))
+    yield Frame(
+        draft=draft, block=block, step=0, temperature=0.8, ended="", canvas_ids=_random(rng, noise, size)
+    )
     for step in range(1, last + 1):
         over = step == last
         decided = (step >= due) & (step != slip)

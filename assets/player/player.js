@@ -441,4 +441,25 @@ function createActions(player) {
   return act;
 }
 
-globalThis.DGemmaPlayer = { mount };
+/** The pure parts, for whoever wants to read a trace without a page, and for tests. */
+const parts = {
+  decodeTrace,
+  decodeMessage,
+  settledSteps,
+  revisionsOf,
+  lostOf,
+  trackStats,
+  timeAxis,
+  framesBySlot,
+  rankOf,
+  inkOf,
+  inkOfEntropy,
+  bandOfStep,
+  bandOfRank,
+  visible,
+  makeFacts,
+  Compositor,
+  overflowing,
+};
+
+globalThis.DGemmaPlayer = { mount, parts };
