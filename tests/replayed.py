@@ -5,20 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
-from dgemma_play.settings import Settings
+from dgemma_play.runs import Job
+from dgemma_play.settings import Settings, check_prompt
 from dgemma_play.trace import Frame, RunFacts, Trace, Track
 
 
 class Replayed:
-    """A `runs.Start`'s frames: those of `trace`. Each pass lasts until `gate` opens, if there is one.
+    """A `runs.Start`'s frames: those of `trace`, for the prompt of `job`.
 
-    `passes` counts the passes that began. Like the engine it stops between two passes, and ends by itself.
+    Each pass lasts until `gate` opens, if there is one; `passes` counts those that began. Like the engine it
+    stops between two passes, and ends by itself.
     """
 
-    def __init__(self, trace: Trace, gate: threading.Semaphore | None = None) -> None:
+    def __init__(self, trace: Trace, gate: threading.Semaphore | None = None, job: Job | None = None) -> None:
         longest = max(int(track.step.max()) for track in trace.tracks)
         self.facts = RunFacts(
-            prompt=trace.prompt,
+            prompt=check_prompt(job.prompt) if job else trace.prompt,
             model=trace.model,
             settings=Settings(drafts=len(trace.tracks), steps=longest, seed=trace.tracks[0].seed).resolve({}),
             canvas_length=trace.canvas_length,
