@@ -50,13 +50,13 @@ def config_folder(name: str) -> Path:
     folder = cached(name)
     if folder is not None and (folder / "config.json").exists():
         return folder
-    commit = _ask(name, lambda: _access(name)).sha
+    _ask(name, lambda: _access(name))
 
     def fetch() -> str:
         # A bar for half a kilobyte would only flicker.
         disable_progress_bars()
         try:
-            return _api().hf_hub_download(name, "config.json", revision=commit, etag_timeout=TIMEOUT)
+            return _api().hf_hub_download(name, "config.json", etag_timeout=TIMEOUT)
         finally:
             enable_progress_bars()
 
@@ -71,9 +71,8 @@ def download(name: str) -> Path:
         raise LoadError(f"{name} has no safetensors weights on the Hub: DGemma Play can't load it.")
     _check_space(name, sum(size for file, size in sizes.items() if Path(file).suffix == ".safetensors"))
     try:
-        folder = _api().snapshot_download(
-            name, revision=info.sha, allow_patterns=list(FILES), etag_timeout=TIMEOUT
-        )
+        # By branch, not commit: only so the cache remembers which snapshot the bare name means.
+        folder = _api().snapshot_download(name, allow_patterns=list(FILES), etag_timeout=TIMEOUT)
     except Exception as error:  # httpx's errors have no base that all versions of the hub's client share
         raise _sentence(name, error) from error
     return Path(folder)
@@ -103,12 +102,16 @@ def _check_space(name: str, needed: int) -> None:
     cache = Path(constants.HF_HUB_CACHE)
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
     have = sum(file.stat().st_size for file in cache.glob(f"models--{name.replace('/', '--')}/blobs/*"))
-    free = shutil.disk_usage(existing).free
+    free = _free_space(existing)
     if needed - have > free:
         raise LoadError(
             f"{name} takes {(needed - have) / 1e9:.1f} GB more on disk, and {existing} has"
             f" {free / 1e9:.1f} GB free. Free some space, or set HF_HOME to a folder on a larger disk."
         )
+
+
+def _free_space(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _ask(name: str, question: Callable[[], T]) -> T:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -247,5 +248,5 @@ def _progress(checkpoint: Checkpoint) -> Generator[Callable[[int], None]]:
     )
     total = sum(size for shard in checkpoint.shards for name, size in shard.bytes.items() if _is_text(name))
     with Progress(*columns, console=Console(stderr=True), disable=total < LARGE) as progress:
-        task = progress.add_task(f"Loading {checkpoint.name}", total=total)
+        task = progress.add_task(f"Loading {Path(checkpoint.name).name}", total=total)
         yield lambda count: progress.advance(task, count)
