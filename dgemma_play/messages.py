@@ -168,5 +168,5 @@ Update = Queued | Running | Drafted | Ended | Failed | Note
 
 
 def _state(**values: Any) -> str:
-    # ASCII, so that no character of a prompt can end the line.
-    return "s" + json.dumps(values, separators=(",", ":"), allow_nan=False)
+    # ASCII, so that no character of a prompt can end the line; and no "<", so that nothing looks like HTML.
+    return "s" + json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -9,7 +9,6 @@ globalThis.DGemmaPage = (() => {
 
   let player = null;
   let heard = ""; // the last sink value: Gradio sends the final one twice
-  let file = null; // the trace file that is shown: {url} or {bytes}
   const early = []; // what was heard before the player was there
 
   const byId = (id) => document.getElementById(id);
@@ -60,7 +59,6 @@ globalThis.DGemmaPage = (() => {
     for (const record of value.split("\n")) {
       if (!record.startsWith("s")) continue;
       const facts = JSON.parse(record.slice(1));
-      if (facts.url) file = { url: facts.url };
       if (facts.state === "failed") complain(facts.sentence);
       if (["finished", "stopped", "failed"].includes(facts.state)) idle();
     }
@@ -161,9 +159,7 @@ globalThis.DGemmaPage = (() => {
     });
     player.setModel(model);
     for (const value of early.splice(0)) player.sink(value);
-    const bytes = fromBase64(await server.example());
-    file ??= { bytes };
-    player.examples(bytes.buffer);
+    player.examples(fromBase64(await server.example()).buffer);
   }
 
   // --- figures --------------------------------------------------------------------------------------
@@ -178,21 +174,16 @@ globalThis.DGemmaPage = (() => {
 
   /** The server draws it from the file that is shown, and keeps nothing. */
   async function openFigure(data, trigger) {
-    const bytes = data.trace ? new Uint8Array(data.trace) : await shown();
-    if (!bytes) return;
+    const shown = await player.store.run(player.state.run.id);
+    if (!shown) return;
     document.body.classList.add("page-figure");
     byId("figure-close").focus();
     trigger("figure", {
       kind: data.kind,
       draft: data.draft ?? 0,
       dark: document.body.classList.contains("dark"),
-      trace: toBase64(bytes),
+      trace: toBase64(new Uint8Array(shown.buffer)),
     });
-  }
-
-  async function shown() {
-    if (file?.url) return new Uint8Array(await (await fetch(file.url)).arrayBuffer());
-    return file?.bytes ?? null;
   }
 
   function toBase64(bytes) {

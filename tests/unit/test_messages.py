@@ -112,6 +112,7 @@ def test_no_word_and_no_prompt_can_end_a_record() -> None:
     ]
     for record in records:
         assert record.isascii()
+        assert "<" not in record
         assert record.splitlines() == [record]
 
 

@@ -1,0 +1,303 @@
+"""The page as a visitor uses it, in a real browser: once all the way with the model, else recorded frames."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from dgemma_play.page import theme
+from dgemma_play.trace import Trace
+from tests.app.conftest import Site
+from tests.app.test_runs import wait_until
+from tests.synthetic import HOSTILE, synthetic
+
+SMALL = synthetic(drafts=2, canvas=16, steps=12)
+Visit = Callable[..., Page]
+
+
+def generate(page: Page, prompt: str = "Write a story.") -> None:
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.evaluate(
+        "() => { window.ended = false; document.addEventListener('dgemma-sink', (event) => {"
+        " window.ended ||= /^s.*(finished|stopped|failed)/.test(event.detail); }); }"
+    )
+    page.get_by_role("button", name="Generate").click()
+
+
+def write(page: Page, prompt: str) -> list[str]:
+    """The finished texts of a run of the embedded model."""
+    generate(page, prompt)
+    page.wait_for_function("window.ended")
+    expect(progress(page)).to_contain_text("Finished")
+    page.wait_for_timeout(300)  # the file is fetched and takes the place of what came live
+    return texts(page)
+
+
+def progress(page: Page) -> Any:
+    return page.locator("#player-root .progress")
+
+
+def texts(page: Page) -> list[str]:
+    """The text of every card, as a reader could select it: noise is not text."""
+    return page.evaluate(
+        "[...document.querySelectorAll('.card .canvas')].map((c) => [...c.querySelectorAll('.t')]"
+        ".map((t) => t.firstChild?.nodeType === 3 ? t.firstChild.data : '').join(' '))"
+    )
+
+
+def test_a_visitor_writes_looks_closer_and_finds_everything_again(site: Site, visit: Visit) -> None:
+    page = visit(site.url)
+    expect(progress(page)).to_contain_text("A recorded run")
+    finished = write(page, "Write a short story about a fox.")
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
+    expect(page.locator(".card")).to_have_count(8)
+
+    slider = page.get_by_label("Step", exact=True)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    slider.fill("1")
+    early = texts(page)
+    assert early != finished
+    page.get_by_role("button", name="Play", exact=True).click()
+    expect(slider).not_to_have_value("1")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    slider.fill(slider.get_attribute("max") or "")
+    assert texts(page) == finished
+    for name in ("entropy", "settled step", "revisions", "rank", "none", "confidence"):
+        page.get_by_role("radio", name=name).click()
+    assert asked == []  # replay needs no server
+
+    page.locator(".card .t").nth(3).click()
+    expect(page.locator(".focus")).to_be_visible()
+    page.locator(".focus .f-text .t").nth(3).click()
+    expect(page.locator(".insp")).not_to_contain_text("Point at a word")
+    before = slider.input_value()
+    page.locator(".f-charts canvas").first.click(position={"x": 60, "y": 30})
+    expect(slider).not_to_have_value(before)
+    page.get_by_role("button", name="Back to the wall").click()
+
+    page.get_by_role("button", name="Light or dark").click()
+    expect(page.locator("body")).to_have_class(re.compile("dark"))
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator(".card").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+    page.reload()
+    expect(progress(page)).to_contain_text("Finished")
+    assert page.evaluate("document.body.classList.contains('dark')")
+    assert texts(page) == finished
+
+
+def test_the_first_frame_is_on_the_page_before_the_third_pass_is_computed(
+    scripted: Callable[..., Site], visit: Visit
+) -> None:
+    site = scripted(SMALL)
+    page = visit(site.url)
+    generate(page)
+    expect(progress(page)).to_contain_text("Denoising")
+    site.release(1)
+    expect(progress(page)).to_contain_text("pass 1 of")
+    assert site.runs[0].passes == 2  # the second one is waiting for the gate, the third has not begun
+    site.release()
+    expect(progress(page)).to_contain_text("Finished")
+
+
+def test_after_stop_no_pass_begins_and_what_was_written_can_be_replayed(
+    scripted: Callable[..., Site], visit: Visit
+) -> None:
+    site = scripted(SMALL)
+    page = visit(site.url)
+    generate(page)
+    site.release(4)
+    expect(progress(page)).to_contain_text("pass 4 of")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    wait_until(lambda: bool(site.runs[0]._stopped))
+    begun = site.runs[0].passes
+    site.release()
+    expect(progress(page)).to_contain_text("Stopped")
+    assert site.runs[0].passes == begun == 5
+    expect(page.get_by_label("Step", exact=True)).to_have_attribute("max", "5")
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
+
+
+def test_escape_stops_and_control_enter_generates_even_while_writing(
+    scripted: Callable[..., Site], visit: Visit
+) -> None:
+    site = scripted(SMALL)
+    page = visit(site.url)
+    box = page.get_by_label("Prompt", exact=True)
+    box.fill("Write a poem.")
+    box.press("Control+Enter")
+    expect(progress(page)).to_contain_text("Denoising")
+    box.press("Escape")
+    wait_until(lambda: bool(site.runs[0]._stopped))
+    site.release()
+    expect(progress(page)).to_contain_text("Stopped")
+    assert site.runs[0].facts.prompt[0]["content"] == "Write a poem."
+
+
+def test_two_visitors_never_see_each_others_drafts(scripted: Callable[..., Site], visit: Visit) -> None:
+    site = scripted(SMALL)
+    ada, bob = visit(site.url), visit(site.url)
+    generate(ada, "ada's own prompt")
+    wait_until(lambda: len(site.runs) == 1)
+    generate(bob, "bob's own prompt")
+    expect(progress(bob)).to_contain_text("place 1 in line")
+    heard = bob.evaluate_handle(
+        "() => { const all = []; document.addEventListener('dgemma-sink', (e) => all.push(e.detail));"
+        " return all; }"
+    )
+    site.release(3)
+    expect(progress(ada)).to_contain_text("pass 3 of")
+    assert all(record.startswith('s{"state":"queued"') for record in heard.json_value())
+    bob.get_by_role("button", name="Stop", exact=True).click()
+    expect(bob.locator("#notice")).to_contain_text("left the line")
+    site.release()
+    expect(progress(ada)).to_contain_text("Finished")
+    assert "ada's own prompt" not in bob.content()
+    assert site.runs[1].passes == 0
+
+
+def test_a_visitor_who_closes_the_tab_frees_the_turn(scripted: Callable[..., Site], visit: Visit) -> None:
+    site = scripted(SMALL)
+    ada, bob = visit(site.url), visit(site.url)
+    generate(ada)
+    site.release(2)
+    expect(progress(ada)).to_contain_text("pass 2 of")
+    generate(bob)
+    expect(progress(bob)).to_contain_text("place 1 in line")
+    ada.close()
+    deadline = time.monotonic() + 15
+    while not site.runs[0].closed.is_set():
+        site.release(1)  # the pass that had begun, and those until the server notices
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert site.runs[0].passes < site.runs[0].facts.settings.steps
+    site.release()
+    expect(progress(bob)).to_contain_text("Finished")
+
+
+def test_a_refused_run_says_why_and_leaves_the_earlier_drafts(site: Site, visit: Visit) -> None:
+    page = visit(site.url)
+    kept = write(page, "Write a haiku about winter.")
+    generate(page, "   ")
+    expect(page.get_by_role("alert")).to_have_text(
+        "The prompt is empty: write what the drafts should be about."
+    )
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
+    assert texts(page) == kept
+
+
+def test_hostile_words_and_prompts_stay_text(scripted: Callable[..., Site], visit: Visit) -> None:
+    site = scripted(synthetic(drafts=2, canvas=32, steps=8, hostile=True))
+    page = visit(site.url)
+    prompt = "".join(HOSTILE[:6]).replace("\0", "")
+    generate(page, prompt)
+    site.release()
+    expect(progress(page)).to_contain_text("Finished")
+    page.get_by_role("radio", name="tokens").click()
+    page.locator(".card .t").first.click()
+    for step in range(3):
+        page.get_by_label("Step", exact=True).fill(str(step))
+    page.reload()
+    expect(progress(page)).to_contain_text("Finished")
+    assert page.title() == "DGemma Play"
+    assert page.locator("#player-root img, #player-root script, #badge img, #earlier img").count() == 0
+    assert site.runs[0].facts.prompt[0]["content"] == prompt
+    expect(page.locator("#earlier option").nth(1)).to_have_attribute("value", prompt)
+
+
+def test_examples_and_earlier_prompts_fill_the_prompt(scripted: Callable[..., Site], visit: Visit) -> None:
+    site = scripted(SMALL)
+    page = visit(site.url)
+    box = page.get_by_label("Prompt", exact=True)
+    expect(page.get_by_label("Earlier prompts")).to_be_hidden()
+    page.get_by_role("button", name="A riddle").click()
+    expect(box).to_have_value("Write a riddle about the moon.")
+    page.get_by_role("button", name="Generate").click()
+    site.release()
+    expect(progress(page)).to_contain_text("Finished")
+    assert site.runs[0].facts.prompt[0]["content"] == "Write a riddle about the moon."
+    box.fill("Something else.")
+    page.get_by_label("Earlier prompts").select_option(label="Write a riddle about the moon.")
+    expect(box).to_have_value("Write a riddle about the moon.")
+
+
+def test_a_locked_seed_gives_the_same_text_again_and_an_unlocked_one_does_not(
+    site: Site, visit: Visit
+) -> None:
+    page = visit(site.url)
+    page.locator("#knob-drafts input[type=number]").fill("1")
+    fox = "Write a short story about a fox."
+    seed = page.get_by_label("Seed", exact=True)
+    first, drawn = write(page, fox), seed.input_value()
+    second = write(page, fox)
+    assert seed.input_value() != drawn
+    page.get_by_label("Lock", exact=True).check(force=True)
+    third = write(page, fox)
+    assert third == second
+    assert first != second
+    page.get_by_role("button", name="Dice").click()
+    expect(seed).not_to_have_value(drawn)
+
+
+def test_a_heatmap_and_the_timeline_open_as_figures(site: Site, visit: Visit) -> None:
+    page = visit(site.url)
+    write(page, "Write a haiku about winter.")
+    page.locator(".card").first.click()
+    page.get_by_role("button", name="Heatmap").click()
+    expect(page.locator("#figure .js-plotly-plot")).to_contain_text("Confidence, draft 1")
+    page.keyboard.press("Escape")
+    expect(page.locator("#figure")).to_be_hidden()
+    page.get_by_role("button", name="Timeline").click()
+    expect(page.locator("#figure .js-plotly-plot")).to_contain_text("mean entropy, nats")
+    page.get_by_role("button", name="Close", exact=True).click()
+    expect(page.locator("#figure")).to_be_hidden()
+
+
+def test_on_a_phone_the_settings_are_one_line_that_unfolds(
+    scripted: Callable[..., Site], visit: Visit
+) -> None:
+    page = visit(scripted(SMALL).url, viewport={"width": 390, "height": 844}, has_touch=True)
+    line = page.get_by_role("button", name="Settings")
+    expect(line).to_contain_text("8 drafts · 48 steps · 0.8 → 0.4 · seed new")
+    expect(page.locator("#settings")).to_be_hidden()
+    line.click()
+    page.locator("#knob-drafts input[type=number]").fill("3")
+    expect(line).to_contain_text("3 drafts")
+
+
+def test_the_badge_says_which_model_runs_how_and_why(site: Site, visit: Visit) -> None:
+    page = visit(site.url)
+    badge = page.locator("#badge")
+    expect(badge).to_contain_text("embedded")
+    expect(badge).to_contain_text("fp32 · cpu")
+    badge.locator("summary").click()
+    for reason in site.runner.model["reasons"]:
+        expect(badge).to_contain_text(reason)
+
+
+def test_theme_and_player_have_the_same_colours() -> None:
+    style = Path("assets/style.css").read_text("utf-8")
+    light, dark = style.split("body.dark .dg", 1)
+    for palette, part in ((theme.LIGHT, light), (theme.DARK, dark)):
+        for token, colour in palette.items():
+            found = re.search(rf"--{token}: (#[0-9a-f]+)", part)
+            assert found, token
+            assert found[1] == colour, token
+
+
+def test_the_recorded_run_is_the_embedded_models_own(loaded: Any) -> None:
+    from dgemma_play.page import layout
+    from dgemma_play.tokens import TokenizerVocabulary
+
+    trace = Trace.load(layout.EXAMPLE)
+    assert trace.model.name == "embedded"
+    assert len(trace.tracks) == 8
+    ids = list(trace.words)
+    assert list(trace.words.values()) == TokenizerVocabulary(loaded.tokenizer).words(ids)
