@@ -52,7 +52,8 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
     def make(context: Any = None, **options: Any) -> Page:
         if context is None:
-            context = chromium.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
+            shape: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
+            context = chromium.new_context(**(shape | options))
             contexts.append(context)
         page = context.new_page()
         watch(page)
@@ -158,7 +159,7 @@ def visit(open_page: Callable[..., Page]) -> Callable[..., Page]:
 
     def go(url: str, **options: Any) -> Page:
         page = open_page(**options)
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.goto(url)
         page.wait_for_selector("#player-root .card", state="attached")
         return page

@@ -19,6 +19,9 @@ from tests.synthetic import HOSTILE, synthetic
 SMALL = synthetic(drafts=2, canvas=16, steps=12)
 Visit = Callable[..., Page]
 
+# Patience costs nothing where all is well, and a busy machine is no reason to fail.
+expect.set_options(timeout=30_000)
+
 
 def generate(page: Page, prompt: str = "Write a story.") -> None:
     page.get_by_label("Prompt", exact=True).fill(prompt)
