@@ -12,13 +12,13 @@ from rich.table import Table
 from . import checkpoints
 from .errors import LoadError
 from .plan import CONTEXT, DRAFTS, GIB, RESERVE, choose, gib, parse_memory, plan
-from .recipes import GROUPS, RECIPES
+from .recipes import GROUPS, RECIPES, RELEASED
 
 #: Sizes of cards, in GiB, to show where no GPU is found and none is named.
 CARDS = (16, 24, 32, 48, 80)
 
 
-def show(console: Console, model: str, memory: str | None = None) -> None:
+def show(console: Console, model: str = RELEASED, memory: str | None = None) -> None:
     """Print the plan of `model` for a card of `memory` ("24GB"), else this machine's GPU, else common cards.
 
     Reads no weights. Raises `LoadError`.
