@@ -116,6 +116,8 @@ def _track(
     hostile: bool,
 ) -> Track:
     frames: list[Frame] = []
+    # Only words are mistaken for one another: a full stop or a line break is not.
+    plain = [number for number in noise if words[number][0] == " " and words[number][1:].isalpha()]
     answer = np.array((text * (2 + blocks * canvas // len(text)))[draft * 7 :][: blocks * canvas])
     if hostile:
         bad = [number for number, word in words.items() if word in HOSTILE]
@@ -124,7 +126,7 @@ def _track(
     for block in range(blocks):
         last = steps - int(rng.integers(0, steps // 3 + 1)) if early else steps
         final = answer[block * canvas : (block + 1) * canvas]
-        frames += _block(rng, draft, block, last, final, noise, stable=last < steps)
+        frames += _block(rng, draft, block, last, final, noise, plain, stable=last < steps)
     planes = {
         name: np.stack(
             [
@@ -158,13 +160,14 @@ def _block(
     last: int,
     final: np.ndarray,
     noise: list[int],
+    plain: list[int],
     stable: bool,
 ) -> Iterator[Frame]:
     size = len(final)
     # When each position is decided; a few are first decided with another word, a few given back for one step.
     due = 1 + (last - 2) * np.sort(rng.random(size))[np.argsort(np.argsort(rng.random(size)))]
     due[-1] = 1
-    wrong = np.where(rng.random(size) < 0.08, rng.choice(noise, size), -1)
+    wrong = np.where((rng.random(size) < 0.04) & np.isin(final, plain), rng.choice(plain, size), -1)
     slip = np.where(rng.random(size) < 0.1, np.floor(due) + 2, -1)
     yield Frame(
         draft=draft, block=block, step=0, temperature=0.8, ended="", canvas_ids=_random(rng, noise, size)

@@ -23,7 +23,7 @@ class Inspector {
 }
 
 function hintParts() {
-  return [el("h3", "", "Token"), el("p", "state", "Point at a word to see its rivals and its story through the steps; click to hold it.")];
+  return [el("h2", "", "Token"), el("p", "state", "Point at a word to see its rivals and its story through the steps; click to hold it.")];
 }
 
 function wordParts(run, track, index, position) {
@@ -35,7 +35,7 @@ function wordParts(run, track, index, position) {
   const begun = frame && block <= frame.block;
   const settled = final[position] ?? -1;
   const shown = settled >= 0 ? settled : begun ? (frame.best ?? frame.canvas)[k] : -1;
-  const title = el("h3", "", shown < 0 ? "…" : shownWord(run, shown), el("small", "", `position ${position}`));
+  const title = el("h2", "", shown < 0 ? "…" : shownWord(run, shown), el("small", "", `position ${position}`));
   if (!begun) return [title, el("p", "state", "This block has not begun.")];
   const at = block < frame.block ? lastFrameOf(track, block) : frame;
   const state = el("p", "state", ...sentenceAbout(run, track, at, k, block < frame.block || isCommitted(run, track, index)));
@@ -71,7 +71,7 @@ function sentenceAbout(run, track, frame, k, committed) {
 }
 
 function rivalParts(run, frame, k) {
-  const title = el("h4", "", "Rivals at this step");
+  const title = el("h3", "", "Rivals at this step");
   const say = (words) => [title, el("p", "quiet-words", words)];
   if (!frame.best) return say("None before the first pass.");
   if (!frame.rivals) return say("They come with the finished run.");
@@ -119,5 +119,5 @@ function storyPart(run, track, position, now) {
     const here = block === now.block && now.step >= part.from && (now.step <= part.to || n === runs.length - 1);
     list.append(el("li", `${part.word < 0 ? "noise" : ""} ${here ? "now" : ""}`.trim(), el("span", "", steps), said));
   });
-  return el("div", "story", el("h4", "", "Its story"), list);
+  return el("div", "story", el("h3", "", "Its story"), list);
 }

@@ -1,8 +1,8 @@
 /* One draft's canvas as text. A token is a span as wide as its own text (its slot); noise is paint over it, never
    selectable, never read aloud.
 
-   In replay the layout is that of the final text from the first step on; a slot that first held another word keeps
-   that word's width until its correction. A live canvas is set by the compositor, a finished one as it falls. */
+   In replay the lines are those of the final text from the first step on; a slot that first held another word keeps
+   that word's width until its correction. A live canvas is set by the compositor; best guesses flow as they like. */
 
 const CLASS = {
   ink: Array.from({ length: LEVELS }, (_, k) => `t i${k}`),
@@ -37,6 +37,7 @@ class Sheet {
   relayout() {
     this.compositor = null;
     this.size = null;
+    this.final = this.between = null;
     this.unfold();
   }
 
@@ -72,14 +73,15 @@ class Sheet {
     const composed = this.run.live && !committed && !(look.show === "guess" && frame.best);
     const fold = look.fold ? this.fold : Infinity;
     this.foldAt(fold);
-    const view = { ...look, fold, index, frame, stats, committed, composed, guess: look.show === "guess" && frame.best !== null };
+    const lines = this.run.live || (look.show === "guess" && frame.best) ? null : this.linesAt(index, stats);
+    const view = { ...look, lines, fold, index, frame, stats, committed, composed, guess: look.show === "guess" && frame.best !== null };
     this.host.classList.toggle("grainy", look.show === "grain" || (look.show === "guess" && !view.guess));
     const length = this.run.canvasLength;
     for (let b = 0; b < this.blocks.length; b++) {
       // The canvases before it stand by now: where the last of them ends, this one begins.
       if (composed && b === frame.block) this.compose(view);
       const element = this.blocks[b].element;
-      element.classList.toggle("composed", composed && b === frame.block);
+      element.classList.toggle("composed", (lines !== null && !lines.wide) || (composed && b === frame.block));
       element.hidden = this.run.live && b > frame.block;
       this.paintBlock(b, b * length, length, view);
     }
@@ -121,8 +123,10 @@ class Sheet {
       if (p >= view.fold) break;
       const cell = this.cell(b, k, p, view);
       let lead = p ? tail + cell.lead : "";
+      if (view.lines?.starts[p] && !tail.includes("\n")) lead = "\n";
       if (compositor && p) lead = compositor.starts[k] ? "\n".repeat(compositor.breaks[k] || 1) : k ? cell.lead : lead;
-      this.places[p].write(cell.name, cell.text, lead, cell.noise, cell.pad, cell.was);
+      const pad = compositor?.fixed[k] ? compositor.holes[k] : cell.pad;
+      this.places[p].write(cell.name, cell.text, lead, cell.noise, pad, cell.was);
       tail = cell.tail;
     }
     // What follows the last word stands before the next block's first.
@@ -154,7 +158,7 @@ class Sheet {
     CELL.tail = facts.tail;
     CELL.lead = facts.lead;
     if (facts.end || p > stats.end) {
-      CELL.lead = p === stats.end ? " " : "\u200b";
+      CELL.lead = p === stats.end ? " " : "";
       CELL.tail = "";
       CELL.text = DOT;
       CELL.name = CLASS.end;
@@ -206,12 +210,53 @@ class Sheet {
     }
     const facts = wordFacts(this.run, word);
     const end = facts.end || p > stats.end;
-    cell.lead = end ? (p === stats.end ? " " : "\u200b") : facts.lead;
+    cell.lead = end ? (p === stats.end ? " " : "") : facts.lead;
     cell.tail = end ? "" : facts.tail;
     cell.text = end ? DOT : facts.core || DOT;
     cell.width = end ? END_NOISE_WIDTH : this.ruler.width(cell.text);
     cell.end = end;
     return cell;
+  }
+
+  /** The final text's lines, and where words stand for a while that are not final, what becomes of them. */
+  linesAt(index, stats) {
+    this.size ??= this.measure();
+    this.final ??= this.finalLines(this.slots(Infinity, stats));
+    if (!stats.revisions.some((event) => event.frame > index)) return this.final;
+    if (this.between?.index === index) return this.between;
+    const slots = this.slots(index, stats);
+    const starts = breakLines(slots, this.size.measure, this.final.starts);
+    this.between = { ...this.final, index, starts, slots };
+    return this.between;
+  }
+
+  /** `wide`: a word longer than a line is left to the browser to break. */
+  finalLines(slots) {
+    const { measure } = this.size;
+    return { starts: breakLines(slots, measure, null), slots: null, wide: slots.some((slot) => slot.width > measure) };
+  }
+
+  /** What each position takes up at a frame. */
+  slots(index, stats) {
+    const gap = this.ruler.width(" ");
+    const frame = this.track.frames[Math.min(index, this.track.frames.length - 1)];
+    const from = frame.block * this.run.canvasLength;
+    const open = (p) => p >= from && !frame.accepted?.[p - from];
+    let tail = "";
+    return this.places.map((_, p) => {
+      const slot = this.slotOf(p, index, stats, { text: DOT, lead: "", tail: "", pad: 0, width: END_NOISE_WIDTH, end: false });
+      const breaks = tail.split("\n").length - 1;
+      const lead = (tail + slot.lead).length * gap;
+      tail = slot.tail;
+      return { width: slot.width, full: slot.width, lead, breaks, can: slot.lead !== "" || slot.end, glue: open(p) };
+    });
+  }
+
+  /** A slot that gave some of its width to its line. */
+  narrowed(p, view, cell) {
+    const slot = view.lines?.slots?.[p];
+    if (!slot || slot.width === slot.full) return;
+    [cell.text, cell.width, cell.pad] = [DOT, slot.width, slot.width - this.ruler.width(DOT)];
   }
 
   noise(k, p, view) {
@@ -221,7 +266,7 @@ class Sheet {
       CELL.lead = " ";
       CELL.width = Math.max(0.3, this.compositor.widths[k] - this.compositor.gap);
       CELL.pad = CELL.width - this.ruler.width(DOT);
-    } else this.slotOf(p, index, stats, CELL);
+    } else this.narrowed(p, view, this.slotOf(p, index, stats, CELL));
     const jitter = (p * 7 + this.track.draft * 3) % 3;
     const names = CELL.end ? CLASS.endNoise : CLASS.noise;
     // A third of the grain changes per step; none where motion is unwelcome.
@@ -270,7 +315,7 @@ class Sheet {
   measure() {
     const style = getComputedStyle(this.host);
     const inner = this.host.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-    return { em: parseFloat(style.fontSize), measure: inner / parseFloat(style.fontSize) - 0.15 };
+    return { em: parseFloat(style.fontSize), measure: inner / parseFloat(style.fontSize) - 0.1 };
   }
 
   /** Where the last line of the block before ends, in em. */

@@ -1,0 +1,694 @@
+"""The player in Chromium, on made-up traces: replay, live runs, focus, keys, states, memory, hostile text."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from dgemma_play import codec
+from dgemma_play.page import player as assets
+from dgemma_play.trace import Trace
+from tests.app.player_host import Host, serve
+from tests.synthetic import END, HOSTILE, live_records, synthetic
+
+TRACE = synthetic(drafts=4, canvas=48, steps=12)
+MOVEMENT = (Path(__file__).parent / "movement.js").read_text(encoding="utf-8")
+OPEN = """async ([data, source]) => {
+  await player.restored;
+  const { buffer } = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  if (source === "example") await player.examples(buffer);
+  else await player.openTrace(buffer, { name: "test", source });
+}"""
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    with serve() as host:
+        yield host
+
+
+@pytest.fixture
+def visit(host: Host, open_page: Callable[..., Page]) -> Callable[..., Page]:
+    """A page with the player; `trace` is opened in it."""
+
+    def go(trace: Trace | None = TRACE, source: str = "run", dark: bool = False, **options: Any) -> Page:
+        page = open_page(**options)
+        page.goto(host.url)
+        if dark:
+            page.evaluate("document.body.classList.add('dark')")
+        if trace is not None:
+            open_trace(page, trace, source)
+        return page
+
+    return go
+
+
+def open_trace(page: Page, trace: Trace, source: str = "run") -> None:
+    page.evaluate(OPEN, [base64.b64encode(codec.encode(trace)).decode(), source])
+
+
+def feed(page: Page, records: list[str]) -> None:
+    page.evaluate("async (text) => { await player.sink(text); player.render(); }", "\n".join(records))
+
+
+def slide(page: Page, step: int) -> None:
+    """As a hand on the slider does."""
+    page.get_by_label("Step").evaluate(
+        """(slider, step) => {
+          slider.value = step;
+          slider.dispatchEvent(new Event("input", { bubbles: true }));
+        }""",
+        step,
+    )
+
+
+def card(page: Page, draft: int) -> Locator:
+    return page.locator(f".card[data-draft='{draft}']")
+
+
+def readable(page: Page, draft: int) -> str:
+    """What a person can read of a draft on the wall: no noise, no end-of-text dots."""
+    return (
+        card(page, draft)
+        .locator(".canvas")
+        .evaluate(
+            """(canvas) => {
+          const seen = (span) => !span.hidden && !/ (z|off|e)( |$)/.test(span.className);
+          const spans = [...canvas.querySelectorAll(".t")].filter(seen);
+          return spans.map((span) => span.firstChild.data).join(" ");
+        }"""
+        )
+    )
+
+
+def words_of(trace: Trace, draft: int) -> str:
+    ids = [int(i) for i in trace.tracks[draft].committed_ids if i != END]
+    return " ".join(word for i in ids if (word := trace.words[i].strip()))
+
+
+# --- replay --------------------------------------------------------------------------------------
+
+
+def test_the_last_position_shows_the_committed_text_and_the_first_only_noise(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit()
+
+    assert readable(page, 0) == words_of(TRACE, 0)
+    slide(page, 0)
+    assert [readable(page, draft) for draft in range(4)] == [""] * 4
+    assert page.locator(".card").first.locator(".t.z > i").first.inner_text() != ""
+
+
+def test_the_slider_scrubs_all_drafts_and_a_short_draft_holds_its_last_pass(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit()
+    lengths = [len(track.step) - 1 for track in TRACE.tracks]
+    short = lengths.index(min(lengths))
+    assert page.get_by_label("Step").get_attribute("max") == str(max(lengths))
+
+    slide(page, min(lengths))
+
+    assert readable(page, short) == words_of(TRACE, short)
+    assert f"{min(lengths)} steps" in card(page, short).locator(".nums").inner_text()
+    longest = lengths.index(max(lengths))
+    assert readable(page, longest) != words_of(TRACE, longest)
+    assert "undecided" in card(page, longest).locator(".nums").inner_text()
+
+
+def test_a_card_and_its_lines_never_change_their_size(visit: Callable[..., Page]) -> None:
+    page = visit(synthetic(drafts=4, canvas=48, steps=8, blocks=2))
+    sizes = page.evaluate(
+        """() => {
+          const seen = new Set();
+          const last = Number(document.querySelector("[aria-label=Step]").max);
+          for (let slot = 0; slot <= last; slot++) {
+            player.act.go(slot, true);
+            const all = (query) => [...document.querySelectorAll(query)];
+            const boxes = all(".card, .card .canvas").map((e) => e.getBoundingClientRect());
+            const heights = all(".card .t:not(.e)").map((e) => e.getClientRects()[0]?.height);
+            seen.add(JSON.stringify([boxes.map((b) => [b.x, b.y, b.width, b.height])]));
+            heights.filter(Boolean).forEach((height) => seen.add(`line ${Math.round(height)}`));
+          }
+          return [...seen];
+        }"""
+    )
+
+    assert len([entry for entry in sizes if not entry.startswith("line")]) == 1
+    assert len([entry for entry in sizes if entry.startswith("line")]) == 1
+
+
+def test_words_hold_still_in_replay(visit: Callable[..., Page]) -> None:
+    page = visit(synthetic(drafts=4, canvas=64, steps=40))
+
+    assert page.evaluate(MOVEMENT, None)["mean"] <= 2
+
+
+def test_words_hold_still_while_a_run_is_live(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+
+    moved = page.evaluate(MOVEMENT, live_records(synthetic(drafts=4, canvas=64, steps=40)))
+
+    assert moved["words"] > 500
+    assert moved["mean"] <= 3
+
+
+def test_play_walks_through_the_steps_and_stops_at_the_text(visit: Callable[..., Page]) -> None:
+    page = visit(synthetic(drafts=1, canvas=16, steps=4, early=False))
+    page.get_by_role("radio", name="2×").click()
+
+    page.get_by_role("button", name="Play").click()
+
+    expect(page.get_by_label("Step")).to_have_value("4")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+
+
+def test_the_slider_says_block_step_and_share(visit: Callable[..., Page]) -> None:
+    page = visit(synthetic(drafts=2, canvas=24, steps=6, blocks=2, early=False))
+    slide(page, 9)
+
+    assert "block 2, step 2" in (page.get_by_label("Step").get_attribute("aria-valuetext") or "")
+    assert "block 2" in page.locator(".t-ends").inner_text()
+
+
+# --- colours and noise ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["confidence", "entropy", "settled step", "revisions", "rank", "none"])
+def test_every_colouring_has_its_legend(visit: Callable[..., Page], name: str) -> None:
+    page = visit()
+    slide(page, 9)
+
+    page.get_by_role("radio", name=name, exact=True).click()
+
+    expect(page.get_by_role("radio", name=name, exact=True)).to_have_attribute("aria-checked", "true")
+    expect(page.locator(".legend")).to_have_text("" if name == "none" else _LEGENDS[name])
+
+
+_LEGENDS = {
+    "confidence": "unsuresure",
+    "entropy": "5 nats0",
+    "settled step": f"step 1step {max(len(track.step) for track in TRACE.tracks) - 1}",
+    "revisions": "as writtenchanged oncemore often",
+    "rank": "likeliestunlikely",
+}
+
+
+def test_undecided_positions_are_grain_tokens_or_best_guess(visit: Callable[..., Page]) -> None:
+    page = visit()
+    slide(page, 4)
+    noise = card(page, 0).locator(".t.z > i")
+    assert "\ue000" <= noise.first.inner_text()[0] <= "\ue047"
+
+    page.get_by_role("radio", name="tokens").click()
+    assert any(char.isascii() and char.isalnum() for char in "".join(noise.all_inner_texts()))
+
+    page.get_by_role("radio", name="best guess").click()
+    assert readable(page, 0).count(" ") > 30
+    expect(noise).to_have_count(0)
+
+
+def test_noise_is_never_read_aloud_nor_selected(visit: Callable[..., Page]) -> None:
+    page = visit()
+    slide(page, 0)
+
+    said = page.evaluate(
+        """() => {
+          getSelection().selectAllChildren(document.querySelector(".card .canvas"));
+          return getSelection().toString().trim();
+        }"""
+    )
+
+    assert said == ""
+    assert card(page, 0).locator(".t > i:not([aria-hidden])").count() == 0
+
+
+# --- cards ---------------------------------------------------------------------------------------
+
+
+def test_a_card_says_seed_steps_and_why_it_stopped(visit: Callable[..., Page]) -> None:
+    page = visit()
+    track = TRACE.tracks[1]
+
+    assert f"seed {track.seed}" in card(page, 1).inner_text()
+    why = {"stable": "stable, end of text", "steps": "step cap, end of text"}[track.canvas_ended[-1]]
+    assert card(page, 1).locator(".nums").inner_text() == f"{track.steps_used} steps · {why}"
+
+
+def test_copy_gives_the_clean_text(visit: Callable[..., Page]) -> None:
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    slide(page, 3)
+
+    card(page, 2).hover()
+    card(page, 2).get_by_role("button", name="Copy draft 3").click()
+
+    expect(page.locator("[role=status]")).to_have_text("Draft 3 copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == TRACE.tracks[2].text
+
+
+# --- focus ---------------------------------------------------------------------------------------
+
+
+def test_focus_shows_a_position_with_its_rivals_and_story(visit: Callable[..., Page]) -> None:
+    page = visit()
+    card(page, 1).click()
+    slide(page, 2)
+    inspector = page.get_by_role("complementary", name="Token")
+    expect(inspector).to_contain_text("Point at a word")
+
+    page.locator(".f-text .t").nth(5).click(force=True)
+
+    expect(inspector).to_contain_text("position 5")
+    expect(inspector.locator(".riv")).to_have_count(5)
+    expect(inspector.locator(".story li").last).to_contain_text("from")
+    slide(page, 0)
+    expect(inspector).to_contain_text("There is no guess yet")
+
+
+def test_a_word_is_inspected_after_a_moment_of_pointing_and_held_by_a_click(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit()
+    card(page, 0).click()
+    inspector = page.get_by_role("complementary", name="Token")
+
+    page.locator(".f-text .t").nth(3).hover()
+    assert "position 3" not in inspector.inner_text()
+    expect(inspector).to_contain_text("position 3")
+    page.locator(".f-text .t").nth(3).click()
+    page.locator(".f-text .t").nth(8).hover()
+    expect(inspector).to_contain_text("position 8")
+    page.mouse.move(2, 2)
+    expect(inspector).to_contain_text("position 3")
+
+
+def test_a_click_on_the_heatmap_goes_to_its_step_and_position(visit: Callable[..., Page]) -> None:
+    page = visit()
+    card(page, 0).click()
+    heat = page.locator("canvas.heat")
+    box = heat.bounding_box()
+    assert box
+    last = int(page.get_by_label("Step").get_attribute("max") or 0)
+
+    heat.click(position={"x": box["width"] * 6 / last, "y": box["height"] * (10.5 / 48)})
+
+    expect(page.get_by_label("Step")).to_have_value("6")
+    expect(page.get_by_role("complementary", name="Token")).to_contain_text("position 10")
+
+
+def test_heatmap_timeline_and_slider_share_one_axis(visit: Callable[..., Page]) -> None:
+    page = visit()
+    card(page, 0).click()
+    slide(page, 7)
+
+    edges = [page.locator(name).bounding_box() for name in ("canvas.heat", "canvas.time", ".t-track canvas")]
+
+    assert len({(round(box["x"]), round(box["width"])) for box in edges if box}) == 1
+    reds = page.evaluate(
+        """() => [...document.querySelectorAll("canvas.heat, canvas.time")].map((canvas) => {
+          const { data } = canvas.getContext("2d").getImageData(0, 2, canvas.width, 1);
+          const red = [];
+          const isRed = (x) => data[4 * x] === 194 && data[4 * x + 1] === 57;
+          for (let x = 0; x < canvas.width; x++) if (isRed(x)) red.push(x);
+          return red[0] / canvas.width;
+        })"""
+    )
+    last = int(page.get_by_label("Step").get_attribute("max") or 0)
+    assert reds == pytest.approx([7 / last, 7 / last], abs=0.01)
+
+
+def test_the_buttons_of_a_draft_ask_the_page(visit: Callable[..., Page]) -> None:
+    page = visit()
+    card(page, 2).click()
+
+    page.get_by_role("button", name="Heatmap").click()
+    page.get_by_role("button", name="Timeline").click()
+
+    asked = page.evaluate("asked")
+    assert asked == [["figure", {"kind": kind, "draft": 2}] for kind in ("heatmap", "timeline")]
+
+
+# --- keys ----------------------------------------------------------------------------------------
+
+
+def test_the_keys_do_what_their_sheet_says(visit: Callable[..., Page]) -> None:
+    page = visit()
+    step = page.get_by_label("Step")
+    last = step.get_attribute("max") or ""
+    press = page.keyboard.press
+
+    press("Home")
+    expect(step).to_have_value("0")
+    press("ArrowRight")
+    press("ArrowRight")
+    press("ArrowLeft")
+    expect(step).to_have_value("1")
+    press("End")
+    expect(step).to_have_value(last)
+    press("3")
+    expect(card(page, 2)).to_be_focused()
+    press("k")
+    expect(card(page, 2).get_by_role("button", name="Keep")).to_have_attribute("aria-pressed", "true")
+    press("g")
+    expect(page.get_by_role("radio", name="tokens")).to_have_attribute("aria-checked", "true")
+    press("Enter")
+    expect(page.get_by_role("region", name="Focus")).to_be_visible()
+    press("1")
+    expect(page.get_by_role("button", name="Draft 1", exact=True)).to_have_attribute("aria-current", "true")
+    press("Escape")
+    expect(card(page, 0)).to_be_focused()
+    press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    press("Escape")
+    press("Space")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+
+
+def test_no_key_acts_while_a_text_box_has_the_focus(visit: Callable[..., Page]) -> None:
+    page = visit()
+    page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), { id: 'prompt' }))")
+    page.locator("#prompt").focus()
+
+    page.keyboard.type("3 kg?")
+    page.keyboard.press("Home")
+
+    assert page.locator("#prompt").input_value() == "3 kg?"
+    assert page.get_by_label("Step").input_value() != "0"
+    assert page.locator(".card.sel").count() == 0
+    assert page.evaluate("asked") == []
+
+
+# --- live ----------------------------------------------------------------------------------------
+
+
+def test_the_run_before_stays_until_the_first_frame_of_the_next(visit: Callable[..., Page]) -> None:
+    page = visit()
+    start, *messages = live_records(synthetic(drafts=2, canvas=32, steps=8, seed=5))
+
+    feed(page, [start])
+    expect(page.locator(".card")).to_have_count(4)
+    assert readable(page, 0) == words_of(TRACE, 0)
+    feed(page, messages[:1])
+
+    expect(page.locator(".card")).to_have_count(2)
+    expect(page.locator(".wall")).to_have_attribute("aria-busy", "true")
+    expect(page.locator(".progress")).to_contain_text("Denoising")
+
+
+def test_a_live_run_is_followed_until_a_hand_is_on_the_slider(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    records = live_records(synthetic(drafts=2, canvas=32, steps=8, early=False))
+    feed(page, records[:5])
+    step = page.get_by_label("Step")
+    expect(step).to_have_value("3")
+    expect(page.locator(".t-right")).to_contain_text("live")
+    expect(page.locator(".progress")).to_contain_text("per pass and draft")
+
+    slide(page, 1)
+    feed(page, records[5:7])
+    expect(step).to_have_value("1")
+    page.keyboard.press("End")
+    feed(page, records[7:8])
+    expect(step).to_have_value("6")
+
+
+def test_the_file_takes_the_place_of_what_was_received(visit: Callable[..., Page], host: Host) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8)
+    host.files["/run.dgemma"] = codec.encode(trace)
+    page = visit(None)
+
+    end = {"state": "finished", "run": "run-1", "url": "/run.dgemma", "name": "run"}
+    feed(page, [*live_records(trace), "s" + json.dumps(end)])
+
+    expect(page.locator(".progress")).to_contain_text("Finished")
+    expect(page.locator("[role=status]")).to_have_text("Finished.")
+    expect(page.locator(".wall")).to_have_attribute("aria-busy", "false")
+    assert readable(page, 1) == words_of(trace, 1)
+    card(page, 1).click()
+    page.locator(".f-text .t").nth(2).click()
+    slide(page, 1)
+    expect(page.locator(".riv")).to_have_count(5)
+
+
+def test_a_stopped_run_keeps_what_arrived_even_without_its_file(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    end = {"state": "stopped", "run": "run-1", "url": "data:,", "name": "run"}
+
+    feed(page, [*live_records(synthetic(drafts=2, canvas=32, steps=8))[:6], "s" + json.dumps(end)])
+
+    expect(page.locator(".progress")).to_contain_text("Stopped")
+    expect(page.get_by_label("Step")).to_have_attribute("max", "4")
+    assert card(page, 0).locator(".nums").inner_text() == "4 steps · stopped"
+
+
+def test_a_failure_is_a_sentence_and_leaves_the_drafts(visit: Callable[..., Page]) -> None:
+    page = visit()
+
+    feed(
+        page,
+        ["s" + json.dumps({"state": "failed", "run": None, "sentence": "steps must be 1 to 128, got 0."})],
+    )
+
+    expect(page.locator(".progress")).to_contain_text("steps must be 1 to 128, got 0.")
+    assert readable(page, 0) == words_of(TRACE, 0)
+
+
+def test_the_line_is_said_in_words(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+
+    feed(page, ["s" + json.dumps({"state": "queued", "place": 2, "seconds": 11.2})])
+
+    expect(page.locator(".progress")).to_have_text("Waiting 2 runs before yoursabout 12 s to go")
+
+
+def test_esc_stops_a_run_also_from_a_text_box(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8))[:3])
+    page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), { id: 'prompt' }))")
+
+    page.locator("#prompt").press("Escape")
+    card(page, 1).hover()
+    card(page, 1).get_by_role("button", name="Stop draft 2").click()
+
+    assert page.evaluate("asked") == [["stop", {}], ["stop_draft", {"draft": 1}]]
+
+
+def test_a_damaged_message_is_survived(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    start, *messages = live_records(synthetic(drafts=2, canvas=32, steps=8))
+
+    feed(page, [start, "m!!!", messages[0], messages[3], messages[1]])
+
+    expect(page.get_by_label("Step")).to_have_value("1")
+
+
+def test_the_newest_of_many_frames_wins(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    records = live_records(synthetic(drafts=2, canvas=32, steps=8, early=False))
+    feed(page, records[:2])
+
+    drawn = page.evaluate(
+        """async (text) => {
+          let renders = 0;
+          const render = player.render.bind(player);
+          player.render = () => { renders++; render(); };
+          await player.sink(text);
+          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+          return [renders, player.state.slot];
+        }""",
+        "\n".join(records[2:]),
+    )
+
+    assert drawn[1] == 8
+    assert drawn[0] < 8
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+def test_a_reload_in_mid_run_shows_what_was_received(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8, early=False))[:5])
+    shown = readable(page, 0)
+    assert shown
+
+    page.reload()
+
+    expect(page.locator(".progress")).to_contain_text("reloaded in mid-run")
+    expect(page.get_by_label("Step")).to_have_attribute("max", "3")
+
+
+def test_a_finished_run_and_a_kept_draft_survive_a_reload(visit: Callable[..., Page]) -> None:
+    page = visit()
+    page.get_by_role("button", name="Keep draft 2").click()
+    expect(page.locator(".dg-kept")).to_contain_text("1")
+    expect(page.get_by_role("button", name="Runs")).to_be_visible()
+
+    page.reload()
+
+    expect(page.locator(".card")).to_have_count(4)
+    assert readable(page, 1) == words_of(TRACE, 1)
+    page.locator(".dg-kept").click()
+    expect(page.get_by_role("dialog")).to_contain_text(TRACE.tracks[1].text)
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Nothing kept yet")
+
+
+def test_a_run_in_this_browser_can_be_opened_again(visit: Callable[..., Page]) -> None:
+    page = visit()
+    expect(page.get_by_role("button", name="Runs")).to_be_visible()
+    open_trace(page, synthetic(drafts=1, canvas=16, steps=4), "file")
+    expect(page.locator(".card")).to_have_count(1)
+
+    page.get_by_role("button", name="Runs").click()
+    page.get_by_role("dialog").get_by_role("button", name="Open").last.click()
+
+    expect(page.locator(".card")).to_have_count(4)
+
+
+def test_a_full_shelf_says_so(visit: Callable[..., Page]) -> None:
+    page = visit()
+    page.evaluate(
+        """async () => {
+          const entry = { draft: 0, text: "", prompt: "" };
+          for (let k = 0; k < 200; k++) await player.store.keep({ ...entry, key: `x/${k}`, at: k });
+        }"""
+    )
+
+    page.get_by_role("button", name="Keep draft 1").click()
+
+    expect(page.locator("[role=status]")).to_contain_text("200 drafts are kept")
+    expect(page.get_by_role("button", name="Keep draft 1")).to_have_attribute("aria-pressed", "false")
+
+
+# --- states --------------------------------------------------------------------------------------
+
+
+def test_the_recorded_run_explains_itself_from_its_trace(visit: Callable[..., Page]) -> None:
+    page = visit(synthetic(drafts=4, canvas=64, steps=24), source="example", reduced_motion="reduce")
+    hello = page.get_by_role("region", name="What you see")
+    expect(hello).to_be_visible()
+    last = int(page.get_by_label("Step").get_attribute("max") or 0)
+
+    sentences = []
+    for step in range(last + 1):
+        slide(page, step)
+        sentences.append(hello.locator(".now").inner_text())
+
+    told = list(dict.fromkeys(sentences))
+    assert told[0].startswith("Pure noise")
+    assert len(told) >= 4
+    assert any("becomes" in sentence for sentence in told)
+    assert any("given back to noise" in sentence for sentence in told)
+    assert "drafts stopped by themselves" in told[-1]
+
+
+def test_where_motion_is_unwelcome_the_recorded_run_rests(visit: Callable[..., Page]) -> None:
+    page = visit(source="example", reduced_motion="reduce")
+    step = page.get_by_label("Step").input_value()
+    assert step != "0"
+
+    page.wait_for_timeout(700)
+
+    assert page.get_by_label("Step").input_value() == step
+    moving = "document.getAnimations().filter((a) => a.playState === 'running').length"
+    assert page.evaluate(moving) == 0
+
+
+def test_the_recorded_run_plays_by_itself_and_gives_way_to_a_real_one(visit: Callable[..., Page]) -> None:
+    page = visit(source="example")
+    expect(page.get_by_label("Step")).not_to_have_value("0")
+
+    feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8))[:3])
+
+    expect(page.get_by_role("region", name="What you see")).to_be_hidden()
+    expect(page.locator(".card")).to_have_count(2)
+
+
+# --- safety and quality --------------------------------------------------------------------------
+
+
+def test_hostile_words_are_text_and_nothing_else(visit: Callable[..., Page]) -> None:
+    trace = synthetic(drafts=2, canvas=48, steps=8, hostile=True)
+    page = visit(trace)
+    markup = page.evaluate("[...document.querySelectorAll('.dg img, .dg script, .dg a, .dg iframe')].length")
+    for show in ("tokens", "best guess", "grain"):
+        page.get_by_role("radio", name=show).click()
+        for step in range(0, 9, 2):
+            slide(page, step)
+    card(page, 0).click()
+    for position in range(0, 48, 3):
+        page.locator(".f-text .t").nth(position).click(force=True)
+    page.get_by_role("button", name="Keep", exact=True).click()
+    page.locator(".dg-kept").click()
+
+    expect(page.get_by_role("dialog")).to_contain_text(HOSTILE[0])
+    assert page.title() == "Player"
+    assert page.evaluate("[...document.querySelectorAll('.dg img, .dg script, .dg a')].length") == markup == 0
+
+
+def test_hostile_words_are_harmless_while_live(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+
+    feed(page, live_records(synthetic(drafts=2, canvas=48, steps=8, hostile=True)))
+
+    assert page.title() == "Player"
+    assert page.locator(".dg img, .dg script").count() == 0
+
+
+def test_no_script_of_the_player_writes_markup() -> None:
+    for way in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "new Function",
+        "srcdoc",
+    ):
+        assert way not in assets.script()
+
+
+def test_an_exported_page_needs_nothing_but_itself(open_page: Callable[..., Page], tmp_path: Any) -> None:
+    trace = synthetic(drafts=2, canvas=48, steps=8, hostile=True)
+    target = tmp_path / "run.html"
+    target.write_text(assets.standalone(codec.encode(trace), "A </title><script>run"), encoding="utf-8")
+    page = open_page()
+
+    page.goto(target.as_uri())
+
+    expect(page.locator(".card")).to_have_count(2)
+    assert page.title() == "A </title><script>run"
+    slide(page, 0)
+    assert readable(page, 0) == ""
+    assert page.get_by_role("button", name="Heatmap").count() == 0
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_nothing_sticks_out_and_axe_finds_nothing(visit: Callable[..., Page], width: int, dark: bool) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(dark=dark, viewport={"width": width, "height": 844 if width == 390 else 900})
+    slide(page, 5)
+    found = _faults(page, Axe())
+    card(page, 0).click()
+    page.locator(".f-text .t").nth(4).click(force=True)
+    found += _faults(page, Axe())
+
+    assert found == []
+
+
+def _faults(page: Page, axe: Any) -> list[str]:
+    page.wait_for_timeout(300)  # transitions of colour end
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    violations = axe.run(page, context=".dg").response["violations"]
+    named = [f"{fault['id']}: {fault['nodes'][0]['html'][:120]}" for fault in violations]
+    return named + ([f"{wide} px too wide"] if wide > 0 else [])
