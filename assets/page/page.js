@@ -221,14 +221,22 @@ globalThis.DGemmaPage = (() => {
     listPrompts();
   }
 
+  // Before the player hears it, whose Escape would also leave the focus under the figure.
+  addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key !== "Escape" || !document.body.classList.contains("page-figure")) return;
+      event.stopImmediatePropagation();
+      closeFigure();
+    },
+    true,
+  );
+
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey) {
       event.preventDefault();
       if (!isBusy()) byId("generate")?.click();
-    } else if (event.key === "Escape") {
-      if (document.body.classList.contains("page-figure")) closeFigure();
-      else if (isBusy()) byId("stop")?.click();
-    }
+    } else if (event.key === "Escape" && isBusy()) byId("stop")?.click();
   });
 
   ready();

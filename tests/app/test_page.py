@@ -82,7 +82,7 @@ def test_a_visitor_writes_looks_closer_and_finds_everything_again(site: Site, vi
     before = slider.input_value()
     page.locator(".f-charts canvas").first.click(position={"x": 60, "y": 30})
     expect(slider).not_to_have_value(before)
-    page.get_by_role("button", name="Back to the wall").click()
+    page.get_by_role("button", name="Wall", exact=True).click()
 
     page.get_by_role("button", name="Light or dark").click()
     expect(page.locator("body")).to_have_class(re.compile("dark"))
@@ -150,7 +150,7 @@ def test_two_visitors_never_see_each_others_drafts(scripted: Callable[..., Site]
     generate(ada, "ada's own prompt")
     wait_until(lambda: len(site.runs) == 1)
     generate(bob, "bob's own prompt")
-    expect(progress(bob)).to_contain_text("place 1 in line")
+    expect(progress(bob)).to_contain_text("Waiting 1 run")
     heard = bob.evaluate_handle(
         "() => { const all = []; document.addEventListener('dgemma-sink', (e) => all.push(e.detail));"
         " return all; }"
@@ -173,7 +173,7 @@ def test_a_visitor_who_closes_the_tab_frees_the_turn(scripted: Callable[..., Sit
     site.release(2)
     expect(progress(ada)).to_contain_text("pass 2 of")
     generate(bob)
-    expect(progress(bob)).to_contain_text("place 1 in line")
+    expect(progress(bob)).to_contain_text("Waiting 1 run")
     ada.close()
     deadline = time.monotonic() + 15
     while not site.runs[0].closed.is_set():
