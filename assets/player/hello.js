@@ -71,7 +71,7 @@ function firstOf(run, axis, from, kind, sentence) {
 
 function lostSentence(run, track, event) {
   const word = spoken(run, track.frames[event.frame - 1].canvas[event.position % run.canvasLength]);
-  return READABLE.test(word) ? `“${word}” in draft ${track.draft + 1} is given back to noise: it was kept too early.` : null;
+  return READABLE.test(word) ? `“${word}” in draft ${track.draft + 1} is given back to noise.` : null;
 }
 
 function revisedSentence(run, track, event) {

@@ -32,7 +32,7 @@ class Wall {
 
   litIn(state, draft) {
     const event = state.hello ? helloAt(state) : null;
-    return event && event.draft === draft ? event.positions : [];
+    return event && event.draft === draft && state.slot < event.slot + BREATH ? event.positions : [];
   }
 
   /** What the pointer is on, at full contrast. */
