@@ -36,6 +36,7 @@ globalThis.DGemmaPage = (() => {
   function busy() {
     document.body.classList.add("page-busy");
     complain("");
+    byId("why").hidden = true;
     remember(promptBox().value);
   }
 

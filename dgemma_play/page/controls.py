@@ -41,7 +41,7 @@ LABELS: Mapping[str, str] = {
     "t_max": "Temperature at the start",
     "t_min": "Temperature at the end",
     "entropy_bound": "Doubt accepted per step",
-    "stability_threshold": "Steps to hold still",
+    "stability_threshold": "Hold still for",
     "confidence_threshold": "Doubt left when stopping",
     "max_new_tokens": "Answer length",
 }

@@ -56,10 +56,10 @@ def heatmap(trace: Trace, draft: int, dark: bool = False) -> go.Figure:
 def timeline(trace: Trace, dark: bool = False) -> go.Figure:
     """Mean entropy and accepted share of every draft over its passes."""
     figure = go.Figure()
-    colours = _hex(DRAFT_RAMPS[dark])
+    ramp, last = _hex(DRAFT_RAMPS[dark]), max(1, len(trace.tracks) - 1)
     for draft, track in enumerate(trace.tracks):
         x = np.flatnonzero(track.has_guess)
-        line = {"color": colours[draft % len(colours)], "width": 1.6}
+        line = {"color": ramp[round(draft * (len(ramp) - 1) / last)], "width": 1.6}
         name = f"draft {draft + 1}"
         entropy = track.entropy[x].astype(np.float32).mean(axis=1)
         kept = track.accepted[x].mean(axis=1)

@@ -1,0 +1,54 @@
+"""Figures: what they show is the trace's, and no word of it is read as markup."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from dgemma_play.errors import InputError
+from dgemma_play.page import figures
+from tests.synthetic import synthetic
+
+TRACE = synthetic(drafts=3, canvas=16, steps=8, blocks=2, early=False)
+
+
+def test_the_heatmap_is_the_confidence_of_the_draft_and_blank_where_there_is_no_guess() -> None:
+    track = TRACE.tracks[1]
+    shown = np.asarray(figures.heatmap(TRACE, 1).data[0].z, float)
+    assert shown.shape == (16, len(track.step))
+    np.testing.assert_array_equal(np.isnan(shown).all(axis=0), ~track.has_guess)
+    np.testing.assert_allclose(shown[:, track.has_guess], track.confidence[track.has_guess].T)
+
+
+def test_a_rule_stands_where_a_block_begins() -> None:
+    assert [shape.x0 for shape in figures.heatmap(TRACE, 0).layout.shapes] == [8.5]
+
+
+def test_the_timeline_has_two_lines_per_draft_and_leaves_out_the_noise() -> None:
+    lines = figures.timeline(TRACE).data
+    assert len(lines) == 6
+    track = TRACE.tracks[0]
+    np.testing.assert_array_equal(lines[0].x, np.flatnonzero(track.has_guess))
+    np.testing.assert_allclose(lines[1].y, track.accepted[track.has_guess].mean(axis=1))
+
+
+def test_words_are_escaped_and_blanks_made_visible() -> None:
+    hostile = synthetic(drafts=1, canvas=32, steps=4, hostile=True)
+    shown = {word for row in figures.heatmap(hostile, 0).data[0].customdata for word in row}
+    assert not any("<" in word for word in shown)
+    assert any("&lt;img" in word for word in shown)
+    assert all(word.isprintable() for word in shown)
+
+
+def test_a_draft_that_is_not_there_is_refused() -> None:
+    for draft in (-1, 3):
+        with pytest.raises(InputError, match=f"There is no draft {draft + 1} in this run: it has 3"):
+            figures.heatmap(TRACE, draft)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_both_figures_can_be_sent_as_json(dark: bool) -> None:
+    for figure in (figures.heatmap(TRACE, 0, dark), figures.timeline(TRACE, dark)):
+        assert json.loads(figure.to_json() or "")["data"]
