@@ -4,8 +4,9 @@
 
 The trace is 8 drafts × 256 positions × 48 steps, made up (`tests/synthetic.py`), unless a file is given.
 Latency is the time from dispatching the slider's `input` event to the end of every change of the page, then
-with the browser's style and layout too; movement is the mean way of a word that can be read, from one step to
-the next, at 1440 px.
+with the browser's style and layout too; `cpu` is the processor time of the scripts alone, which neighbours on
+the machine disturb least. Movement is the mean way of a word that can be read, from one step to the next, at
+1440 px.
 Ends in one line of JSON.
 """
 
@@ -18,7 +19,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from dgemma_play import codec
 from dgemma_play.trace import Trace
@@ -45,6 +46,11 @@ SCRUB = """async (events) => {
   }
   return { changed, laidOut };
 }"""
+ONE = """(k) => {
+  const slider = document.querySelector("[aria-label=Step]");
+  slider.value = (k * 17) % (Number(slider.max) + 1);
+  slider.dispatchEvent(new Event("input", { bubbles: true }));
+}"""
 MOVEMENT = (Path(__file__).parents[1] / "tests" / "app" / "movement.js").read_text(encoding="utf-8")
 
 
@@ -65,8 +71,27 @@ def scrub(browser: Browser, url: str, trace: Trace, events: int) -> dict[str, An
         times = page.evaluate(SCRUB, events)
         for name, key in (("dom", "changed"), ("dom_and_layout", "laidOut")):
             found[f"{view}_{name}_ms"] = [quantile(times[key], share) for share in (0.5, 0.95)]
+        cpu = cpu_times(page, events)
+        found[f"{view}_dom_cpu_ms"] = [quantile(cpu, share) for share in (0.5, 0.95)]
     page.close()
     return found
+
+
+def cpu_times(page: Page, events: int) -> list[float]:
+    """Milliseconds of processor time in scripts per slider event: what a busy machine disturbs least."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return next(1000 * metric["value"] for metric in metrics if metric["name"] == "ScriptDuration")
+
+    times = []
+    for k in range(events):
+        before = spent()
+        page.evaluate(ONE, k)
+        times.append(spent() - before)
+    return times
 
 
 def live(browser: Browser, url: str, trace: Trace) -> float:

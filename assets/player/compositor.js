@@ -13,7 +13,7 @@ const WIDEST = 5.5;
 /** A word narrower than its slot, in a line without glue, may leave this much of a hole rather than move the rest. */
 const HOLE = 1.2;
 /** What words that stand for a while may hang over a line's end: less than the card's padding. */
-const HANG = 0.8;
+const HANG = 0.5;
 
 /**
  * Fills lines with words. A line that a final text has is kept, whatever words stand in it for a while: undecided
