@@ -139,7 +139,10 @@ def _fill(folder: Path, tensors: Mapping[str, Tensor], checkpoint: Checkpoint, r
     for file in COPIED:
         if (checkpoint.folder / file).exists():
             shutil.copyfile(checkpoint.folder / file, folder / file)
-    files = {path.name: {"sha256": _sha256(path)} for path in sorted(folder.iterdir())}
+    paths = sorted(folder.iterdir())
+    with ThreadPoolExecutor() as pool:
+        sums = zip(paths, pool.map(_sha256, paths), strict=True)
+        files = {path.name: {"sha256": found} for path, found in sums}
     (folder / MANIFEST).write_text(json.dumps({"format": FORMAT, "files": files}, indent=2))
 
 

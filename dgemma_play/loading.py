@@ -195,8 +195,10 @@ def _model(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> tupl
     except copies.BrokenCopyError as error:
         notes.append(str(error).replace("Delete it and make a new one", "It was made anew"))
     model = assemble(checkpoint, recipe, device)
+    target = copies.folder_of(checkpoint, recipe)
     try:
-        copies.write(model, checkpoint, recipe, copies.folder_of(checkpoint, recipe))
+        with Console(stderr=True).status(f"Keeping a quantized copy for the next start in {target} …"):
+            copies.write(model, checkpoint, recipe, target)
     except LoadError as error:  # the model is here all the same
         notes = [f"{error} Until then every start quantizes anew."]
     return model, notes

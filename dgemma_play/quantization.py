@@ -39,8 +39,10 @@ def pack(weight: Tensor, kind: str) -> tuple[Tensor, Tensor]:
     Matrix by matrix: blocks never straddle experts, and the float32 temporaries stay those of one.
     """
     if weight.dim() > 2:
-        packed = [pack(matrix, kind) for matrix in weight]
-        return torch.stack([codes for codes, _ in packed]), torch.stack([scales for _, scales in packed])
+        codes, scales = (part.new_empty(len(weight), *part.shape) for part in pack(weight[0], kind))
+        for number, matrix in enumerate(weight):  # each into its place: a list to stack would hold all twice
+            codes[number], scales[number] = pack(matrix, kind)
+        return codes, scales
     if kind == "nf4":
         import bitsandbytes  # noqa: F401  registers its operators; only those who need them wait for it
 

@@ -183,6 +183,16 @@ def test_a_pass_holds_no_more_than_the_plan_says(models: dict[str, Any], folder:
     assert peak >= layer // 2, "the experts must have been unpacked within"
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_loading_holds_the_model_and_no_more_than_a_shard_beside_it(
+    models: dict[str, Any], folder: Path, name: str
+) -> None:
+    checkpoint = checkpoints.find(str(folder))
+    shard = max(sum(shard.bytes.values()) for shard in checkpoint.shards)
+    peak = peak_bytes(lambda: loading.assemble(checkpoint, EVERY[name], CPU))
+    assert peak <= stored_bytes(models[name]) + shard
+
+
 # --- packing -------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,10 @@ import pytest
 
 import dgemma_play
 
-NO_TORCH = ("errors", "settings", "trace", "codec", "analysis", "terminal", "__main__")
+NO_TORCH = (
+    *("errors", "settings", "trace", "codec", "analysis", "terminal", "__main__"),
+    *("recipes", "plan", "checkpoints", "hub", "plan_table", "quantize"),
+)
 
 
 @pytest.mark.parametrize(
