@@ -114,7 +114,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         enable_monitoring=False,
         max_file_size="1mb",
         show_error=False,
-        footer_links=[],
+        footer_links=["api"],  # the footer is hidden, but without it `?view=api` opens nothing
         state_session_capacity=200,
         pwa=False,
         **options,
