@@ -29,7 +29,6 @@ HEADER = """
 <header class="page-top">
   <h1><svg viewBox="0 0 34 20" aria-hidden="true"><g id="page-logo"></g></svg>DGemma Play</h1>
   <nav aria-label="Page">
-    <a href="?view=api">API</a>
     <button type="button" id="page-theme" aria-label="Light or dark">
       <svg viewBox="0 0 20 20" aria-hidden="true">
         <path d="M10 3a7 7 0 1 0 0 14z"/><circle cx="10" cy="10" r="7"/>
@@ -114,7 +113,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         enable_monitoring=False,
         max_file_size="1mb",
         show_error=False,
-        footer_links=["api"],  # the footer is hidden, but without it `?view=api` opens nothing
+        footer_links=[],
         state_session_capacity=200,
         pwa=False,
         **options,
