@@ -279,8 +279,15 @@ def test_a_word_is_inspected_after_a_moment_of_pointing_and_held_by_a_click(
     card(page, 0).click()
     inspector = page.get_by_role("complementary", name="Token")
 
-    page.locator(".f-text .t").nth(3).hover()
-    assert "position 3" not in inspector.inner_text()
+    at_once = page.evaluate(
+        """async () => {
+          const word = document.querySelectorAll(".f-text .t")[3];
+          word.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
+          player.render();
+          return document.querySelector(".insp").textContent;
+        }"""
+    )
+    assert "position 3" not in at_once
     expect(inspector).to_contain_text("position 3")
     page.locator(".f-text .t").nth(3).click()
     page.locator(".f-text .t").nth(8).hover()
