@@ -125,6 +125,7 @@ def _fill(folder: Path, tensors: Mapping[str, Tensor], checkpoint: Checkpoint, r
     for number, shard in enumerate(shards, 1):
         file = f"weights-{number:05}.safetensors"
         save_file({name: tensor.cpu().contiguous() for name, tensor in shard.items()}, folder / file)
+        (folder / file).chmod(0o644)  # it is written for its owner alone; a copy may be for others
         index["weight_map"] |= dict.fromkeys(shard, file)
     (folder / INDEX).write_text(json.dumps(index))
     said = {

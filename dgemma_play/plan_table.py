@@ -32,7 +32,8 @@ def show(console: Console, model: str = RELEASED, memory: str | None = None) -> 
     )
     console.print(_table(config, cards, GIB if large else 2**20))
     console.print(
-        f"Planned for contexts of up to {CONTEXT} tokens and {DRAFTS} drafts that each keep one; at the peak"
+        "Last: how many drafts go through at once on a card of that size."
+        f" Planned for contexts of up to {CONTEXT} tokens and {DRAFTS} drafts that each keep one; at the peak"
         " of a pass the GPU holds model, scratch, logits, contexts and rows × per draft."
         f" {gib(RESERVE)} are left to the driver.",
         style="dim",
@@ -47,11 +48,11 @@ def show(console: Console, model: str = RELEASED, memory: str | None = None) -> 
 
 def _table(config: dict[str, Any], cards: list[int], unit: int) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("precision")
+    table.add_column("precision", no_wrap=True)
     for name in (*GROUPS, "model", "scratch", "logits", "per draft", "contexts"):
         table.add_column(name, justify="right")
     for card in cards:
-        table.add_column(f"rows in {card / GIB:.3g} GB", justify="right", style="bold")
+        table.add_column(f"{card / GIB:.3g} GB", justify="right", style="bold")
     for recipe in (recipe for recipes in RECIPES.values() for recipe in recipes):
         needs = plan(config, recipe)
         sizes = (

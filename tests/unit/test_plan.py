@@ -183,7 +183,7 @@ def test_the_table_shows_every_recipe_and_the_choice() -> None:
     text = table(RELEASED, "24GB")
     for name in ("fp32", "bf16", "int8", "nf4 + bf16", "nf4 + int8"):
         assert name in text
-    assert "rows in 24 GB" in text
+    assert "24 GB" in text
     assert "nf4: experts in 4 bits; attention in 8" in text
     assert "21.3" in text, "GiB of int8 experts"
 
