@@ -7,6 +7,7 @@ player's tests and by `benchmarks/replay.py`, so that a retrained checkpoint cha
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -127,7 +128,7 @@ def _track(
         last = steps - int(rng.integers(0, steps // 3 + 1)) if early else steps
         final = answer[block * canvas : (block + 1) * canvas]
         frames += _block(rng, draft, block, last, final, noise, plain, stable=last < steps)
-    planes = {
+    planes: dict[str, Any] = {
         name: np.stack(
             [
                 getattr(frame, name) if frame.step else np.zeros_like(getattr(frames[1], name))
