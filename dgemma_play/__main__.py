@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0; 2 for input that was refused, with its sentence on stderr."""
+    """0; 1 for a run that failed half-way; 2 for what was refused (a sentence on stderr); 130 for Ctrl-C."""
     options = parser().parse_args(arguments)
     try:
         if options.replay:
@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PlayError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0
+    except KeyboardInterrupt:
+        return 130
+    return int(any(track.ended == "failed" for track in trace.tracks))
 
 
 def _denoise(options: argparse.Namespace) -> Trace:

@@ -20,6 +20,7 @@ nothing and imports nothing; whatever is wrong becomes a `TraceError`.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -39,26 +40,31 @@ from .trace import MAX_CELLS, PLANES, RIVALS, ModelFacts, Trace, Track
 FORMAT, VERSION = "dgemma-trace", 1
 #: Above this confidence the rivals of a position are not kept in a file.
 SURE = 0.999
+#: Bytes of a position with its rivals at most: two indices, two float16, a flag, five rivals.
+CELL_BYTES = 2 * 4 + 2 * 2 + 1 + RIVALS * (4 + 2)
 #: Limits on what is read: the file, what it unpacks to, and its header.
 MAX_FILE_BYTES = 64 * 2**20
-MAX_UNPACKED_BYTES = 256 * 2**20
-MAX_HEADER_BYTES = 32 * 2**20
-MAX_TRACKS, MAX_FRAMES, MAX_CANVAS, MAX_WORD = 256, 8192, 4096, 1000
+MAX_HEADER_BYTES = 12 * 2**20
+MAX_TRACKS, MAX_TRACK_CELLS, MAX_WORD = 256, 2 * MAX_CELLS, 1000
 
 SUFFIX = ".dgemma"
 
 
 def save(trace: Trace, path: str | PathLike[str]) -> None:
     """Write `trace` to `path`, whole or not at all. Raises `TraceError` if the place can't be written."""
-    target = Path(path)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    data = encode(trace)
     try:
-        part.write_bytes(encode(trace))
-        part.replace(target)
-    except OSError as error:
-        raise TraceError(f"The trace could not be written to {target}: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
+        target = Path(path)
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        try:
+            part.write_bytes(data)
+            part.replace(target)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as error:
+        raise TraceError(f"The trace could not be written to {path}: {_cause(error)}.") from error
 
 
 def load(path: str | PathLike[str]) -> Trace:
@@ -66,8 +72,8 @@ def load(path: str | PathLike[str]) -> Trace:
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise TraceError(f"The trace file {path} could not be read: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:
+        raise TraceError(f"The trace file {path} could not be read: {_cause(error)}.") from error
     return decode(data)
 
 
@@ -93,6 +99,10 @@ def encode(trace: Trace) -> bytes:
         for track in trace.tracks:
             for plane in _planes(track, ids, np.dtype(f"<u{index_bytes}")):
                 file.write(plane.tobytes())
+    if out.tell() > MAX_FILE_BYTES:
+        raise TraceError(
+            f"This run is too large to be kept: its file would be over {MAX_FILE_BYTES >> 20} MiB."
+        )
     return out.getvalue()
 
 
@@ -100,13 +110,13 @@ def decode(data: bytes) -> Trace:
     """The trace in the bytes of a file. Raises `TraceError`."""
     if len(data) > MAX_FILE_BYTES:
         raise TraceError(f"The trace file is larger than {MAX_FILE_BYTES >> 20} MiB and was not read.")
-    line, _, planes = _unzip(data).partition(b"\n")
-    if len(line) > MAX_HEADER_BYTES:
-        raise TraceError("The trace file's header is too large.")
+    unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        header = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise TraceError("This is not a DGemma Play trace: it does not begin with a header.") from error
+        # The header first: it says how much may follow.
+        line, newline, planes = unzip.decompress(data, MAX_HEADER_BYTES).partition(b"\n")
+        header = json.loads(line) if newline else None
+    except (zlib.error, ValueError, RecursionError) as error:
+        raise TraceError("This is not a DGemma Play trace, or it was damaged on the way.") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise TraceError("This is not a DGemma Play trace.")
     if header.get("version") != VERSION:
@@ -115,9 +125,38 @@ def decode(data: bytes) -> Trace:
             " open it with the version of DGemma Play that wrote it."
         )
     try:
-        return _trace(header, _Reader(planes))
+        most = _cells(header) * CELL_BYTES - len(planes)
+        return _trace(header, _Reader(planes + _rest(unzip, max(most, 0) + 64)))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
         raise TraceError(f"The trace file is damaged: {_reason(error)}") from error
+
+
+def _cells(header: Mapping[str, Any]) -> int:
+    """Positions that a header promises: bounded before arrays are made of them."""
+    length = _whole(header["canvas_length"], 1, MAX_TRACK_CELLS, "canvas_length")
+    heads = _list(header["tracks"], MAX_TRACKS)
+    cells = length * sum(len(_list(head["step"], MAX_TRACK_CELLS)) for head in heads)
+    if cells > MAX_TRACK_CELLS:
+        raise ValueError(f"it holds more than {MAX_TRACK_CELLS:,} positions.")
+    return cells
+
+
+def _rest(unzip: Any, most: int) -> bytes:
+    try:
+        rest = unzip.decompress(unzip.unconsumed_tail, most)
+    except zlib.error as error:
+        raise ValueError("its bytes were changed on the way.") from error
+    if unzip.unconsumed_tail:
+        raise ValueError("its planes are longer than its header says.")
+    if not unzip.eof:
+        raise ValueError("it is cut off, not written or sent to its end.")
+    if unzip.unused_data:
+        raise ValueError("something follows its end.")
+    return rest
+
+
+def _cause(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _reason(error: Exception) -> str:
@@ -126,21 +165,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValueError | InputError):
         return f"{error}"[:200]
     return "its header has another shape than a trace's."
-
-
-def _unzip(data: bytes) -> bytes:
-    unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        out = unzip.decompress(data, MAX_UNPACKED_BYTES)
-    except zlib.error as error:
-        raise TraceError("This is not a DGemma Play trace, or it was damaged on the way.") from error
-    if unzip.unconsumed_tail:
-        raise TraceError(f"The trace unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB and was not read.")
-    if not unzip.eof:
-        raise TraceError("The trace file is cut off: it was not written or sent to its end.")
-    if unzip.unused_data:
-        raise TraceError("The trace file is damaged: something follows its end.")
-    return out
 
 
 # --- one track -----------------------------------------------------------------------------------
@@ -199,16 +223,13 @@ class _Reader:
 
 
 def _trace(header: Mapping[str, Any], reader: _Reader) -> Trace:
-    length = _whole(header["canvas_length"], 1, MAX_CANVAS, "canvas_length")
+    length = header["canvas_length"]
     ids = np.array([_whole(i, 0, 2**31 - 1, "a token id") for i in _list(header["ids"], 2**22)], np.int32)
     words = [_text(word, MAX_WORD) for word in _list(header["words"], 2**22)]
     if len(words) != len(ids) or (np.diff(ids) <= 0).any():
         raise ValueError("its words do not match its token ids.")
     index_bytes = _whole(header["index_bytes"], 1, 4, "index_bytes")
     heads = _list(header["tracks"], MAX_TRACKS)
-    # Arrays are made from what the header promises, so that is bounded first.
-    if sum(len(_list(head["step"], MAX_FRAMES)) for head in heads) * length > 2 * MAX_CELLS:
-        raise ValueError(f"it holds more than {2 * MAX_CELLS:,} positions.")
     tracks = tuple(_track(head, reader, ids, f"<u{index_bytes}", length, len(heads)) for head in heads)
     reader.end()
     model = dict(header["model"])
@@ -228,7 +249,7 @@ def _trace(header: Mapping[str, Any], reader: _Reader) -> Trace:
 def _track(
     head: Mapping[str, Any], reader: _Reader, ids: np.ndarray, index: str, length: int, tracks: int
 ) -> Track:
-    step = [_whole(s, 0, 2**31 - 1, "a step") for s in _list(head["step"], MAX_FRAMES)]
+    step = [_whole(s, 0, 2**31 - 1, "a step") for s in _list(head["step"], MAX_TRACK_CELLS)]
     frames = len(step)
     guessed = np.array(step, bool)
     count = int(guessed.sum())

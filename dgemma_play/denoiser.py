@@ -10,6 +10,7 @@ Shapes: n rows, C positions, D hidden size, V tokens, P tokens of context.
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -93,8 +94,14 @@ class TransformersDenoiser:
     def decode(self, context: Context, canvases: Tensor, soft: Tensor) -> Tensor:
         seen = context.get_seq_length()
         positions = torch.arange(seen, seen + self.canvas_length, device=canvases.device, dtype=torch.int32)
+        thread = threading.get_ident()
+
         # The decoder makes its signal from logits [n, C, V]; ours is ready-made, so those need not exist.
-        handle = self._decoder.self_conditioning.register_forward_pre_hook(lambda _, args: (args[0], soft))
+        # Another run of the same model, in another thread, has a hook of its own.
+        def signal(_: Any, args: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor] | None:
+            return (args[0], soft) if threading.get_ident() == thread else None
+
+        handle = self._decoder.self_conditioning.register_forward_pre_hook(signal)
         try:
             return self._decoder(
                 decoder_input_ids=canvases,

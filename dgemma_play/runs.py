@@ -24,8 +24,9 @@ from typing import Any, Protocol
 
 from .errors import BusyError, PlayError
 from .messages import Drafted, Ended, Failed, LiveEncoder, Note, Queued, Running, Update
+from .recorder import Recorder
 from .settings import Message, Settings
-from .trace import Frame, Frames, Recorder
+from .trace import Frame, Frames
 
 #: Most live messages a second.
 RATE = 20

@@ -59,14 +59,34 @@ class Knob:
         inside = real and self.low <= number <= self.high
         if inside and not (self.above and number == self.low) and not (self.whole and number != int(number)):
             return int(number) if self.whole else float(number)
-        raise InputError(f"{name} must be {self.range}, got {value!r:.80}.")
+        raise InputError(f"{name} must be {self.range}, got {shown(value)}.")
+
+    def nearest(self, value: float) -> int | float:
+        """The number in the range that is nearest to `value`."""
+        inside = min(max(value, self.low), self.high)
+        return int(inside) if self.whole else inside
 
 
-def knob(default: int | None, low: float, high: float, help: str, **options: Any) -> Any:
-    return field(
-        default=default,
-        metadata={"knob": Knob(low, high, options.pop("whole", False), help, **options)},
-    )
+def shown(value: Any) -> str:
+    """`value` as a refusal may quote it: short, whatever it is."""
+    try:
+        return f"{value!r:.80}"
+    except ValueError:  # Python prints no whole number of thousands of digits
+        return f"a {type(value).__name__} too long to print"
+
+
+def knob(
+    default: int | None,
+    low: float,
+    high: float,
+    help: str,
+    *,
+    whole: bool = False,
+    unit: str = "",
+    above: bool = False,
+) -> Any:
+    """A field of `Settings` with its entry in the table."""
+    return field(default=default, metadata={"knob": Knob(low, high, whole, help, unit, above)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +157,7 @@ class Settings:
         """Settings from plain values; a name that is not in the table is refused, not ignored."""
         unknown = sorted(set(map(str, values)) - set(KNOBS))
         if unknown:
-            raise InputError(f"There is no setting called {unknown[0]!r:.80}; there are {', '.join(KNOBS)}.")
+            raise InputError(f"There is no setting called {shown(unknown[0])}; there are {', '.join(KNOBS)}.")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -147,7 +167,10 @@ class Settings:
     def resolve(self, checkpoint: Mapping[str, Any]) -> Resolved:
         """Every `None` filled: from `checkpoint` (our names), then `FALLBACKS`; a missing seed is drawn."""
         given = self.to_dict()
-        filled: dict[str, Any] = {name: checkpoint.get(name, default) for name, default in FALLBACKS.items()}
+        # A checkpoint may ask for more than there is room for on a slider: it gets the nearest that there is.
+        filled: dict[str, Any] = {
+            name: KNOBS[name].nearest(checkpoint.get(name, default)) for name, default in FALLBACKS.items()
+        }
         # A person who sets one end of the schedule means that end; the other one follows rather than refuses.
         if "t_max" in given and "t_min" not in given:
             filled["t_min"] = min(filled["t_min"], given["t_max"])
@@ -216,23 +239,26 @@ def check_prompt(prompt: Any) -> tuple[Message, ...]:
         messages = prompt
     else:
         raise InputError(f"The prompt must be text or a list of chat messages, got {type(prompt).__name__}.")
-    return tuple(_check_message(message) for message in messages)
+    checked = tuple(_check_message(message) for message in messages)
+    length = sum(len(message["content"]) for message in checked)
+    if length > MAX_PROMPT:
+        raise InputError(
+            f"The prompt has {length:,} characters, at most {MAX_PROMPT:,} are read: shorten it."
+        )
+    return checked
 
 
 def _check_message(message: Any) -> Message:
-    if not isinstance(message, Mapping) or message.get("role") not in ROLES:
+    role = message.get("role") if isinstance(message, Mapping) else None
+    if not isinstance(role, str) or role not in ROLES:
         raise InputError(
-            f"A chat message needs a role ({', '.join(ROLES)}) and a content, got {message!r:.80}."
+            f"A chat message needs a role ({', '.join(ROLES)}) and a content, got {shown(message)}."
         )
     content = message.get("content")
     if not isinstance(content, str):
         raise InputError(f"A chat message's content must be text, got {type(content).__name__}.")
-    if len(content) > MAX_PROMPT:
-        raise InputError(
-            f"The prompt has {len(content):,} characters, at most {MAX_PROMPT:,} are read: shorten it."
-        )
     if not content.strip():
         raise InputError("The prompt is empty: write what the drafts should be about.")
     if any(0xD800 <= ord(c) <= 0xDFFF for c in content):
         raise InputError("The prompt holds half a character (a lone surrogate): type or paste it again.")
-    return {"role": message["role"], "content": content}
+    return {"role": role, "content": content}

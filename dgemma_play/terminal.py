@@ -15,7 +15,9 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from .trace import Frame, Frames, Recorder, Trace, Track, until_end
+from .errors import PlayError
+from .recorder import Recorder
+from .trace import Frame, Frames, Trace, Track, until_end
 
 #: Seconds that a step stays on screen when a trace is played.
 STEP_SECONDS = 0.115
@@ -38,7 +40,7 @@ UNSURE, SURE = np.array([0x56, 0x64, 0x79]), np.array([0xF6, 0xF0, 0xDA])
 
 
 def run(console: Console, frames: Frames) -> Trace:
-    """Show a run while it is computed; Ctrl-C ends it and keeps what is there."""
+    """Show a run while it is computed. Ctrl-C, or an error in mid-run, ends it and keeps what is there."""
     recorder = Recorder(frames)
     wall = Wall(recorder.words, frames.facts.settings.seeds(), frames.facts.eos_ids)
     picture = 0.0
@@ -53,6 +55,9 @@ def run(console: Console, frames: Frames) -> Trace:
             live.update("")
     except KeyboardInterrupt:
         console.print("Stopped: what was written so far is kept.", style="yellow")
+    except PlayError as error:
+        console.print(Text(visible(str(error)), style="red"))
+        return recorder.trace(cut_off="failed")
     return recorder.trace()
 
 
@@ -90,9 +95,8 @@ def summary(console: Console, trace: Trace) -> None:
     tokens = sum(map(len, trace.token_ids))
     model = trace.model
     speed = f", {tokens / seconds:.0f} tok/s" if seconds > 0 else ""
-    console.print(
-        f"{tokens} tokens in {seconds:.1f} s{speed} · {model.name}, {model.precision} on {model.device}"
-    )
+    how = f"{tokens} tokens in {seconds:.1f} s{speed} · {model.name}, {model.precision} on {model.device}"
+    console.print(Text(visible(how)), soft_wrap=True)
 
 
 def why(track: Track) -> str:

@@ -12,7 +12,6 @@ Arrays are read-only and positions are compared by index and token id.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -24,7 +23,7 @@ from .settings import Message, Resolved, Settings
 
 #: Rivals kept per position and step.
 RIVALS = 5
-#: Cells (frames × positions) that a recording keeps whole; see `Recorder`.
+#: Cells (frames × positions) that a recording keeps whole; see `recorder`.
 MAX_CELLS = 2_000_000
 
 #: Why a canvas ends with this pass: not yet, the stop rule, the step cap, a person.
@@ -68,6 +67,7 @@ class Frame:
 
     def __post_init__(self) -> None:
         _require(self.ended in ENDED, f"ended is one of {ENDED}, got {self.ended!r}")
+        _require(min(self.draft, self.block, self.step) >= 0, "draft, block and step count from 0")
         length = len(self.canvas_ids)
         _freeze(self, "canvas_ids", np.int32, (length,))
         for name, (dtype, per_rival) in PLANES.items():
@@ -75,6 +75,11 @@ class Frame:
                 _freeze(self, name, dtype, (length, RIVALS) if per_rival else (length,))
             else:
                 _require(getattr(self, name) is None, f"a frame of step 0 has no {name}")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Pickling, as between two processes, forgets that arrays are read-only.
+        self.__dict__.update(state)
+        self.__post_init__()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -198,10 +203,14 @@ class Frames(Protocol):
     """What `engine.denoise` returns: an iterator of frames that carries its run's facts and vocabulary."""
 
     @property
-    def facts(self) -> RunFacts: ...
+    def facts(self) -> RunFacts:
+        """What is known of the run."""
+        ...
 
     @property
-    def vocabulary(self) -> Vocabulary: ...
+    def vocabulary(self) -> Vocabulary:
+        """The text of its token ids."""
+        ...
 
     def __iter__(self) -> Iterator[Frame]: ...
 
@@ -223,12 +232,14 @@ class Trace:
                 track.canvas_ids.shape[1] == self.canvas_length,
                 "every track has the trace's canvas length",
             )
-            missing = _ids_of(track) - self.words.keys()
+            missing = ids_of(track) - self.words.keys()
             _require(not missing, f"every token id has a word, {len(missing)} have none")
 
     @classmethod
     def record(cls, frames: Frames) -> Trace:
         """Run `frames` to its end and keep everything."""
+        from .recorder import Recorder
+
         recorder = Recorder(frames)
         for frame in frames:
             recorder.add(frame)
@@ -251,6 +262,7 @@ class Trace:
 
     @property
     def seeds(self) -> list[int]:
+        """The seed of each draft."""
         return [track.seed for track in self.tracks]
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -273,116 +285,22 @@ def until_end(ids: np.ndarray, eos_ids: Iterable[int]) -> np.ndarray:
     return ids[: ends[0] + 1] if len(ends) else ids
 
 
-class Recorder:
-    """Collects the frames of one run; `trace()` may be asked for at any time.
-
-    Beyond `max_cells` (frames × positions) only the first and last frame of each canvas are kept: the noise
-    and the text are always there, and a track's `step` tells which passes lie between.
-    """
-
-    def __init__(self, frames: Frames, max_cells: int = MAX_CELLS) -> None:
-        self._run = frames
-        self._max_frames = max_cells // frames.facts.canvas_length
-        self._kept = 0
-        self._started = time.perf_counter()
-        self._frames: list[list[Frame]] = [[] for _ in range(frames.facts.settings.drafts)]
-        self._seconds: list[list[float]] = [[] for _ in self._frames]
-        self._steps_used = [0] * len(self._frames)
-        self._words: dict[int, str] = {}
-
-    @property
-    def words(self) -> Mapping[int, str]:
-        """The words of all token ids met so far."""
-        return self._words
-
-    def add(self, frame: Frame) -> None:
-        """Keep a frame."""
-        frames, seconds = self._frames[frame.draft], self._seconds[frame.draft]
-        self._steps_used[frame.draft] += frame.step > 0
-        # Over budget: a later pass of the same canvas takes the place of the one before it.
-        if self._kept >= self._max_frames and frames and frames[-1].step and frame.step:
-            frames.pop()
-            seconds.pop()
-            self._kept -= 1
-        frames.append(frame)
-        seconds.append(time.perf_counter() - self._started)
-        self._kept += 1
-        self.learn(frame)
-
-    def learn(self, frame: Frame) -> dict[int, str]:
-        """The words of the token ids not met before in this run."""
-        planes = [frame.canvas_ids] + ([] if frame.top_ids is None else [frame.best_ids, frame.top_ids])
-        new = [i for i in np.unique(np.concatenate(planes, axis=None)).tolist() if i not in self._words]
-        words = dict(zip(new, self._run.vocabulary.words(new), strict=True))
-        self._words |= words
-        return words
-
-    def trace(self) -> Trace:
-        """What was recorded so far. A draft cut off in mid-run ends as "stopped"."""
-        facts = self._run.facts
-        tracks = tuple(
-            self._track(draft, seed)
-            for draft, seed in enumerate(facts.settings.seeds())
-            if self._frames[draft]
-        )
-        ids = set[int]().union(*map(_ids_of, tracks))
-        return Trace(
-            prompt=facts.prompt,
-            model=facts.model,
-            canvas_length=facts.canvas_length,
-            eos_ids=facts.eos_ids,
-            words={i: self._words[i] for i in sorted(ids)},
-            tracks=tracks,
-        )
-
-    def _track(self, draft: int, seed: int) -> Track:
-        facts, frames = self._run.facts, self._frames[draft]
-        columns: dict[str, Any] = {
-            name: np.array([getattr(frame, name) for frame in frames])
-            for name in ("block", "step", "temperature", "canvas_ids")
-        }
-        for name, (dtype, per_rival) in PLANES.items():
-            blank = np.zeros((facts.canvas_length, RIVALS) if per_rival else facts.canvas_length, dtype)
-            planes = [getattr(frame, name) for frame in frames]
-            columns[name] = np.stack([blank if plane is None else plane for plane in planes])
-        last_of_block = {frame.block: frame.best_ids for frame in frames if frame.best_ids is not None}
-        committed = np.concatenate([*last_of_block.values(), np.empty(0, np.int32)])
-        answer = until_end(committed, facts.eos_ids)
-        return Track(
-            seed=seed,
-            settings=Settings(**{**facts.settings.to_dict(), "drafts": 1, "seed": None}),
-            ended=_ending(frames[-1], answer, facts),
-            text=self._run.vocabulary.text(answer.tolist()),
-            steps_used=self._steps_used[draft],
-            seconds=np.array(self._seconds[draft]),
-            canvas_ended=tuple(frame.ended for frame in frames),
-            **columns,
-        )
-
-
-def _ending(last: Frame, answer: np.ndarray, facts: RunFacts) -> str:
-    if last.ended in ("", "stopped"):
-        return "stopped"
-    if answer[-1] in facts.eos_ids:
-        return "eos"
-    return "length" if last.block == facts.blocks - 1 else "stopped"
-
-
-def _ids_of(track: Track) -> set[int]:
+def ids_of(track: Track) -> set[int]:
+    """Every token id that occurs in a track."""
     guessed = track.has_guess
     planes = (track.canvas_ids, track.best_ids[guessed], track.top_ids[guessed])
     return set().union(*(np.unique(plane).tolist() for plane in planes))
 
 
 def _freeze(record: Any, name: str, dtype: type, shape: tuple[int, ...]) -> None:
-    """Give a field its dtype and make it read-only, even where the array itself is shared and writable."""
+    """Give a field its dtype and make it a read-only copy: the caller's array is the caller's."""
     array = getattr(record, name)
     _require(isinstance(array, np.ndarray) and array.shape == shape, f"{name} has shape {shape}")
     _require(
         np.can_cast(array.dtype, dtype, "same_kind"),
         f"{name} is {np.dtype(dtype)}, got {array.dtype}",
     )
-    array = array.astype(dtype, copy=False).view()
+    array = array.astype(dtype)
     array.flags.writeable = False
     object.__setattr__(record, name, array)
 

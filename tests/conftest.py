@@ -26,6 +26,14 @@ def loaded() -> Any:
 
 
 @pytest.fixture(scope="session")
+def loaded_bf16() -> Any:
+    """The embedded model as above, in bf16."""
+    from dgemma_play import load
+
+    return load("embedded", precision="bf16", device="cpu")
+
+
+@pytest.fixture(scope="session")
 def trace(loaded: Any) -> Trace:
     """Three drafts of a fox story."""
     from dgemma_play import denoise

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,11 @@ from dgemma_play import InputError, Run, Settings, Start, Trace, denoise
 from dgemma_play.denoiser import TransformersDenoiser
 from dgemma_play.tokens import encode_prompt
 from dgemma_play.trace import ModelFacts, RunFacts
+from tests.conftest import FOX
+from tests.unit.test_trace import NumberWords
 
-FOX = "Write a short story about a fox."
+#: How far the logits (-30 to 30) of one pass move with the number of rows, as the engine's docstring states.
+ROWS_BOUND = {torch.float32: 1e-4, torch.bfloat16: 0.5}
 Make = Callable[..., Any]
 
 
@@ -61,16 +66,13 @@ def assert_equals_generate(loaded: Any, prompt: str, settings: Settings) -> Trac
     return trace
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("precision", ["loaded", "loaded_bf16"])
 @pytest.mark.parametrize("prompt", [FOX, "a haiku about rain"])
 def test_draft_k_is_what_generate_writes_with_seed_plus_k(
-    loaded: Any, dtype: torch.dtype, prompt: str
+    request: pytest.FixtureRequest, precision: str, prompt: str
 ) -> None:
-    loaded.model.to(dtype)
-    try:
-        trace = assert_equals_generate(loaded, prompt, Settings(drafts=4, seed=100))
-    finally:
-        loaded.model.to(torch.float32)
+    loaded = request.getfixturevalue(precision)
+    trace = assert_equals_generate(loaded, prompt, Settings(drafts=4, seed=100, max_new_tokens=64))
     assert len(set(trace.steps_used)) > 1, "the drafts should stop at different steps"
 
 
@@ -110,11 +112,11 @@ def test_without_stop_rule_every_draft_takes_all_its_steps(loaded: Any) -> None:
 # --- rows ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-3), (torch.bfloat16, 1.0)])
+@pytest.mark.parametrize(("precision", "dtype"), [("loaded", torch.float32), ("loaded_bf16", torch.bfloat16)])
 def test_one_pass_of_many_rows_is_within_the_stated_bound_of_single_rows(
-    loaded: Any, random_loaded: Make, dtype: torch.dtype, bound: float
+    request: pytest.FixtureRequest, random_loaded: Make, precision: str, dtype: torch.dtype
 ) -> None:
-    for model in (loaded.model.to(dtype), random_loaded(dtype).model):
+    for model in (request.getfixturevalue(precision).model, random_loaded(dtype).model):
         denoiser = TransformersDenoiser(model)
         generator = torch.Generator().manual_seed(0)
         canvases = torch.randint(300, (6, denoiser.canvas_length), generator=generator)
@@ -126,8 +128,28 @@ def test_one_pass_of_many_rows_is_within_the_stated_bound_of_single_rows(
                 one = slice(row, row + 1)
                 alone = denoiser.decode(denoiser.batch([context]), canvases[one], soft[one])
                 apart = denoiser.logits(together[row]) - denoiser.logits(alone[0])
-                assert float(apart.abs().max()) <= bound  # logits reach from -30 to 30
-    loaded.model.to(torch.float32)
+                assert float(apart.abs().max()) <= ROWS_BOUND[dtype]
+
+
+def test_two_runs_of_one_model_in_two_threads_do_not_meet(loaded: Any) -> None:
+    """Each thread waits inside the decoder for the other, so that their passes overlap."""
+    settings = [Settings(drafts=1, seed=seed, steps=3, confidence_threshold=0) for seed in (1, 2)]
+    alone = [Trace.record(denoise(loaded, FOX, each)).texts for each in settings]
+    meeting = threading.Barrier(2)
+
+    def meet(*_: object) -> None:
+        meeting.wait(60)
+
+    handle = loaded.model.model.decoder.embed_tokens.register_forward_pre_hook(meet)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            runs = [
+                pool.submit(lambda s: Trace.record(denoise(loaded, FOX, s)).texts, each) for each in settings
+            ]
+            together = [run.result() for run in runs]
+    finally:
+        handle.remove()
+    assert together == alone
 
 
 @pytest.mark.parametrize("rows", [1, 3, 8])
@@ -182,19 +204,28 @@ def test_the_same_seed_and_rows_give_the_same_texts(loaded: Any) -> None:
 
 
 class ScriptedDenoiser:
-    """Sure of token `guesses[seen passes of a row]`; knows rows by the context that they came with."""
+    """Sure of token 3, and still, from a given pass of each canvas on.
+
+    `sure_after` says from which, draft by draft in the order in which they begin, over and over. The soft
+    embedding carries what a scripted model has to know of a draft: the passes made, and which draft it is.
+    """
 
     canvas_length, vocab_size, device = 4, 12, torch.device("cpu")
 
     def __init__(self, sure_after: Sequence[int], eos_in_block: int | None = None) -> None:
-        self.sure_after = sure_after  # by draft: passes per canvas until it is sure
+        self.sure_after = sure_after
         self.eos_in_block = eos_in_block
+        self.calls: list[str] = []
         self.batches: list[int] = []
+        self._begun = 0
+        self._soft = torch.empty(0)
 
     def encode(self, ids: Tensor) -> int:
+        self.calls.append("encode")
         return 0
 
     def extend(self, contexts: Sequence[int], canvases: Tensor) -> list[int]:
+        self.calls.append("extend")
         return [context + 1 for context in contexts]
 
     def batch(self, contexts: Sequence[int]) -> list[int]:
@@ -202,17 +233,16 @@ class ScriptedDenoiser:
         return list(contexts)
 
     def decode(self, context: list[int], canvases: Tensor, soft: Tensor) -> Tensor:
+        self.calls.append("decode")
         self.batches.append(len(canvases))
-        passes = soft[:, 0, 0] + 1
-        return torch.stack([passes, torch.tensor(context, dtype=torch.float32)], dim=1)[:, None].expand(
-            -1, self.canvas_length, -1
-        )
+        blocks = torch.tensor(context)[:, None, None].expand(-1, self.canvas_length, 1)
+        return torch.cat([soft, blocks], dim=2)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        passes, block = int(hidden[0, 0]), int(hidden[0, 1])
-        self._passes = passes
+        passes, draft, block = hidden[0].int().tolist()
+        self._soft = torch.tensor([passes + 1.0, draft]).expand(self.canvas_length, 2)
         logits = torch.zeros(self.canvas_length, self.vocab_size)
-        if passes >= self.sure_after[0]:
+        if passes + 1 >= self.sure_after[draft % len(self.sure_after)]:
             logits[:, 3] = 30.0
             if block == self.eos_in_block:
                 logits[2] = 0
@@ -220,18 +250,11 @@ class ScriptedDenoiser:
         return logits
 
     def soft_embedding(self, logits: Tensor) -> Tensor:
-        return torch.full((self.canvas_length, 2), float(self._passes))
+        return self._soft
 
     def no_guess(self) -> Tensor:
-        return torch.zeros(self.canvas_length, 2)
-
-
-class Words:
-    def words(self, ids: Sequence[int]) -> list[str]:
-        return [f" {i}" for i in ids]
-
-    def text(self, ids: Sequence[int]) -> str:
-        return " ".join(map(str, ids))
+        self._begun += 1
+        return torch.tensor([0.0, self._begun - 1]).expand(self.canvas_length, 2)
 
 
 def scripted(denoiser: ScriptedDenoiser, rows: int = 8, **values: Any) -> Run:
@@ -243,7 +266,7 @@ def scripted(denoiser: ScriptedDenoiser, rows: int = 8, **values: Any) -> Run:
         canvas_length=denoiser.canvas_length,
         eos_ids=(1,),
     )
-    return Run(facts, [5], denoiser, Words())
+    return Run(facts, [5], denoiser, NumberWords())
 
 
 def test_a_canvas_begins_with_its_noise_and_no_guess() -> None:
@@ -270,6 +293,20 @@ def test_drafts_wait_for_a_free_row_and_then_take_it() -> None:
     frames = list(scripted(denoiser, rows=2, drafts=5))
     assert denoiser.batches == [2, 2, 2, 2, 2, 2, 1, 1, 1]
     assert [frame.draft for frame in frames if frame.step == 0] == [0, 1, 2, 3, 4]
+
+
+def test_a_draft_that_ends_leaves_the_batch_at_once() -> None:
+    denoiser = ScriptedDenoiser([1, 3, 5])
+    trace = Trace.record(scripted(denoiser, drafts=3))
+    assert trace.steps_used == [2, 4, 6]  # sure, and once more the same
+    assert denoiser.batches == [3, 3, 2, 2, 1, 1]
+
+
+def test_a_free_row_goes_to_the_next_draft_while_the_others_are_in_mid_canvas() -> None:
+    denoiser = ScriptedDenoiser([1, 4, 1])
+    trace = Trace.record(scripted(denoiser, rows=2, drafts=3))
+    assert trace.steps_used == [2, 5, 2]
+    assert denoiser.batches == [2, 2, 2, 2, 1]
 
 
 def test_end_of_text_ends_a_draft_and_no_block_follows() -> None:
@@ -336,7 +373,7 @@ def test_a_closed_run_yields_nothing_more() -> None:
 def test_nothing_is_computed_before_the_first_frame_is_asked_for() -> None:
     denoiser = ScriptedDenoiser([2])
     scripted(denoiser)
-    assert denoiser.batches == []
+    assert denoiser.calls == []
 
 
 # --- frames --------------------------------------------------------------------------------------
@@ -356,6 +393,7 @@ def test_a_frame_crosses_a_process_border(loaded: Any) -> None:
     run = denoise(loaded, FOX, Settings(drafts=1, steps=1))
     frames: list[Any] = list(run)
     again = pickle.loads(pickle.dumps(frames))
+    assert not again[1].top_ids.flags.writeable
     assert again[1].top_ids.tolist() == frames[1].top_ids.tolist()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dgemma_play import Trace, __main__, terminal
-from dgemma_play.trace import Frame
+from dgemma_play import InputError, Trace, __main__, terminal
+from dgemma_play.trace import Frame, ModelFacts
 from tests.unit.test_trace import Scripted, guess, noise
 
 
@@ -72,6 +73,30 @@ def test_words_of_a_stranger_cannot_steer_the_terminal() -> None:
     assert "\x1b[2J" not in out.getvalue()
     assert "\u202e" not in out.getvalue()
     assert "[red]" in out.getvalue()
+
+
+def test_names_of_a_stranger_cannot_either() -> None:
+    trace = Trace.record(Scripted(*drafts(), drafts=2))
+    hostile = ModelFacts("[/x][link=file:///etc/passwd]\x1bc", "", "\x1b[2J", "\u202e", 8)
+    screen, out = console()
+    terminal.summary(screen, dataclasses.replace(trace, model=hostile))
+    assert "\x1bc" not in out.getvalue()
+    assert "\x1b[2J" not in out.getvalue()
+    assert "\x1b]8" not in out.getvalue()
+    assert "[/x]" in out.getvalue()
+
+
+def test_an_error_in_mid_run_keeps_what_is_there_and_says_why() -> None:
+    class Failing(Scripted):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from self._frames[:2]
+            raise InputError("This run needs more memory than cuda has.")
+
+    screen, out = console()
+    trace = terminal.run(screen, Failing(*drafts(), drafts=2))
+    assert trace.texts == ["1 2 3 4"]
+    assert trace.tracks[0].ended == "failed"
+    assert "more memory" in out.getvalue()
 
 
 def test_a_piped_run_is_plain_text_and_can_be_saved_and_replayed(tmp_path: Path) -> None:

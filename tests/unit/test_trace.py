@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 
+from dgemma_play.recorder import Recorder
 from dgemma_play.settings import Settings
-from dgemma_play.trace import Frame, ModelFacts, Recorder, RunFacts, Trace
+from dgemma_play.trace import Frame, ModelFacts, RunFacts, Trace
 
 C, EOS = 4, 9
 
@@ -34,7 +36,7 @@ def guess(step: int, best: Sequence[int], *, draft: int = 0, block: int = 0, end
     )
 
 
-class Words:
+class NumberWords:
     """Token i is the word "i"."""
 
     def words(self, ids: Sequence[int]) -> list[str]:
@@ -55,7 +57,7 @@ class Scripted:
             canvas_length=C,
             eos_ids=(EOS,),
         )
-        self.vocabulary = Words()
+        self.vocabulary: NumberWords = NumberWords()
         self._frames = frames
 
     def __iter__(self) -> Iterator[Frame]:
@@ -120,6 +122,48 @@ def test_a_draft_cut_off_between_two_blocks_keeps_the_first() -> None:
     trace = Trace.record(Scripted(*frames, tokens=8))
     assert trace.tracks[0].ended == "stopped"
     assert trace.texts == ["1 2 3 4"]
+
+
+def test_an_interruption_at_any_point_loses_no_frame_that_was_kept() -> None:
+    class Interrupted(NumberWords):
+        def words(self, ids: Sequence[int]) -> list[str]:
+            if 7 in ids:
+                raise KeyboardInterrupt
+            return super().words(ids)
+
+    run = Scripted(noise(), guess(1, [1, 2, 3, 4]), guess(2, [1, 2, 3, 7]))
+    run.vocabulary = Interrupted()
+    recorder = Recorder(run)
+    with contextlib.suppress(KeyboardInterrupt):
+        for frame in run:
+            recorder.add(frame)
+    assert recorder.trace().texts == ["1 2 3 4"]
+    assert recorder.trace().steps_used == [1]
+
+
+def test_the_end_of_text_is_no_text_whatever_the_tokenizer_calls_special() -> None:
+    class EveryWord(NumberWords):
+        def text(self, ids: Sequence[int]) -> str:
+            return " ".join(map(str, ids))
+
+    run = Scripted(noise(), guess(1, [1, 2, EOS, 4], ended="stable"))
+    run.vocabulary = EveryWord()
+    assert Trace.record(run).texts == ["1 2"]
+
+
+def test_a_run_that_fails_says_so_of_the_drafts_it_cut_off() -> None:
+    run = Scripted(noise(), guess(1, [1, 2, 3, 4], ended="steps"), noise(1), drafts=2)
+    recorder = Recorder(run)
+    for frame in run:
+        recorder.add(frame)
+    assert [track.ended for track in recorder.trace(cut_off="failed").tracks] == ["length", "failed"]
+
+
+def test_a_frame_is_a_copy_of_what_it_was_made_from() -> None:
+    ids = np.arange(C, dtype=np.int32)
+    frame = Frame(draft=0, block=0, step=0, temperature=1, ended="", canvas_ids=ids)
+    ids[0] = 99
+    assert frame.canvas_ids[0] == 0
 
 
 def test_a_draft_that_never_began_is_not_in_the_trace() -> None:
