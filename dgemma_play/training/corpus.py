@@ -1,0 +1,124 @@
+"""Examples from the grammar as rows of token ids, in buckets of equal length."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from dgemma_play.training import grammar, tokenizer
+from dgemma_play.training.grammar import elastic, words
+from dgemma_play.training.model import CANVAS
+from dgemma_play.training.tokenizer import EOS, PAD
+
+TURN_SHARE = 0.03  # of the examples get an earlier exchange before their prompt
+_COMMON = 4  # times that a word must occur in prompts to become a token
+FULL_SHARE = 0.3  # of the short answers get the whole canvas, so that the tail of end tokens is learnt
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Rows of one shape: `rows [N, prompt + canvas] int16`, prompt padded left, canvas filled with EOS."""
+
+    prompt: int
+    canvas: int
+    batch: int
+    rows: Tensor
+
+
+_FILE = "corpus.pt"
+_VOCABULARY_EXAMPLES = 60_000
+_HELD_OUT = 900
+SHAPES = ((22, CANVAS, 24), (22, 44, 32), (22, 28, 44), (96, CANVAS, 12))  # prompt, canvas, batch
+
+
+def draw(count: int, seed: int) -> list[grammar.Example]:
+    """Examples of all forms by their shares."""
+    rng = random.Random(seed)
+    return [grammar.sample(rng) for _ in range(count)]
+
+
+def corpus_vocabulary(examples: Sequence[grammar.Example]) -> list[str]:
+    """All words of the answers, the common ones of the prompts, and everyday words that prompts may hold.
+
+    An invented word occurs once or twice in the prompts and stays outside: it is there to be spelt out.
+    """
+    answers = Counter(token for example in examples for token in elastic.split(example.answer))
+    prompts = Counter(token for example in examples for token in elastic.split(example.prompt))
+    common = (token for token, count in prompts.most_common() if count >= _COMMON)
+    extra = (*words.names(), *words.plain_words(), *(noun.capitalize() for noun in words.subjects()))
+    frequent = (token for token, _ in answers.most_common())
+    return tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra)))
+
+
+def rows_of(
+    fast: PreTrainedTokenizerFast, example: grammar.Example, history: grammar.Example | None = None
+) -> list[tuple[list[int], list[int]]]:
+    """The canvases of an answer, each with what stands before it: the prompt, then earlier canvases."""
+    prompt = tokenizer.encode_prompt(fast, example.prompt)
+    if history is not None:
+        earlier = tokenizer.encode_prompt(fast, history.prompt)
+        earlier += [*fast.encode(history.answer, add_special_tokens=False), EOS]
+        prompt = earlier + prompt[1:]
+    answer = [*fast.encode(example.answer, add_special_tokens=False), EOS]
+    starts = range(0, len(answer), CANVAS)
+    return [(prompt + answer[:start], answer[start : start + CANVAS]) for start in starts]
+
+
+def encode(fast: PreTrainedTokenizerFast, examples: Iterable[grammar.Example], seed: int) -> list[Bucket]:
+    """Each canvas goes to the smallest bucket that holds it; what fits none is left out."""
+    rng = random.Random(seed)
+    rows: list[list[list[int]]] = [[] for _ in SHAPES]
+    earlier: grammar.Example | None = None
+    for example in examples:
+        history = earlier if rng.random() < TURN_SHARE and example.form != "long story" else None
+        for prompt, canvas in rows_of(fast, example, history):
+            fitting = [i for i, (p, c, _) in enumerate(SHAPES) if len(prompt) <= p and len(canvas) <= c]
+            if fitting:
+                smallest = min(fitting, key=lambda i: SHAPES[i][0] + SHAPES[i][1])
+                index = 0 if 0 in fitting and rng.random() < FULL_SHARE else smallest
+                width, length, _ = SHAPES[index]
+                row = [PAD] * (width - len(prompt)) + prompt + canvas + [EOS] * (length - len(canvas))
+                rows[index].append(row)
+        earlier = example
+    return [
+        Bucket(prompt, canvas, batch, torch.tensor(bucket, dtype=torch.int16).view(-1, prompt + canvas))
+        for (prompt, canvas, batch), bucket in zip(SHAPES, rows, strict=True)
+    ]
+
+
+def prepare(
+    folder: Path, count: int, seed: int, start: Path | None = None
+) -> tuple[PreTrainedTokenizerFast, list[Bucket], Bucket]:
+    """Draw and encode the examples, once per run folder; `start` is a checkpoint whose tokenizer is kept."""
+    if not (folder / _FILE).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        examples = draw(count, seed)
+        if start is not None:
+            fast = PreTrainedTokenizerFast.from_pretrained(start)
+        else:
+            fast = tokenizer.build(corpus_vocabulary(examples[:_VOCABULARY_EXAMPLES]))
+        content = {
+            "tokenizer": fast.backend_tokenizer.to_str(),
+            "buckets": [asdict(bucket) for bucket in encode(fast, examples, seed=1)],
+            "held_out": asdict(encode(fast, draw(_HELD_OUT, seed + 1), seed=2)[0]),
+        }
+        torch.save(content, folder / f"{_FILE}.part")
+        (folder / f"{_FILE}.part").replace(folder / _FILE)
+    return load(folder)
+
+
+def load(folder: Path) -> tuple[PreTrainedTokenizerFast, list[Bucket], Bucket]:
+    """Tokenizer, training buckets and held-out rows of a run folder."""
+    content = torch.load(folder / _FILE)
+    return (
+        tokenizer.wrap(tokenizer.Tokenizer.from_str(content["tokenizer"])),
+        [Bucket(**bucket) for bucket in content["buckets"]],
+        Bucket(**content["held_out"]),
+    )

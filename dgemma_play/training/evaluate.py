@@ -1,0 +1,260 @@
+"""Measure a checkpoint: `python -m dgemma_play.training.evaluate --checkpoint assets/embedded`.
+
+Writes `results.json`, `results.md` (tables) and `samples.txt` (unedited drafts, nothing left out). Draft
+k of a prompt has the seed that its track names. `--tables` chooses what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+
+from dgemma_play import Settings, Trace, denoise, load
+from dgemma_play.training import corpus, measures, probes, readability
+from dgemma_play.training.probes import Probe
+
+_CORPUS_TEXTS = 60_000
+_TABLES = ("kinds", "forms", "english", "steps", "samplers", "diversity", "speed", "samples")
+# The end temperature follows the start; 48 passes at most.
+_SAMPLERS: dict[str, dict[str, Any]] = {
+    "1.0 → 0.6, bound 0.1, stop 0.02": {},
+    "0.8 → 0.4, bound 0.1, stop 0.005": {"t_max": 0.8, "t_min": 0.4, "confidence_threshold": 0.005},
+    "0.6 → 0.3, bound 0.1, stop 0.02": {"t_max": 0.6, "t_min": 0.3},
+    "1.2 → 0.7, bound 0.1, stop 0.05": {"t_max": 1.2, "t_min": 0.7, "confidence_threshold": 0.05},
+    "1.4 → 0.8, bound 0.1, stop 0.05": {"t_max": 1.4, "t_min": 0.8, "confidence_threshold": 0.05},
+    "1.0 → 0.6, bound 0.03, stop 0.02": {"entropy_bound": 0.03},
+    "1.0 → 0.6, bound 0.3, stop 0.02": {"entropy_bound": 0.3},
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One answer and what was found in it."""
+
+    probe: Probe
+    text: str
+    steps: int
+    familiar: float  # share of three-token runs that the corpus has, 0-1
+
+    @property
+    def kept(self) -> bool:
+        return measures.kept(self.text, self.probe.words)
+
+    @property
+    def formed(self) -> bool:
+        return measures.has_form(self.probe.form, self.text)
+
+    @property
+    def faultless(self) -> bool:
+        return self.kept and self.formed and self.familiar == 1.0
+
+
+class Judge:
+    """A loaded checkpoint, the corpus that its texts are held against, and an n-gram model of English."""
+
+    def __init__(self, checkpoint: str, drafts: int) -> None:
+        """Load the checkpoint on the CPU; `drafts` per prompt."""
+        torch.set_num_threads(1)
+        self.loaded: Any = load(checkpoint, precision="fp32", device="cpu")
+        self.drafts = drafts
+        answers = [example.answer for example in corpus.draw(_CORPUS_TEXTS, seed=11)]
+        self.familiar = measures.Familiar(answers)
+        self.corpus_sentences = {sentence for text in answers for sentence in measures.sentences(text)}
+        self.held_out = corpus.draw(600, seed=12)
+        self.english = readability.NgramModel.load()
+        self._written: dict[tuple[Probe, tuple[tuple[str, Any], ...]], list[Draft]] = {}
+
+    def write(
+        self, prompt: str, drafts: int, seed: int = 100, **settings: Any
+    ) -> tuple[list[str], list[int]]:
+        """Texts and passes used of the drafts of one prompt."""
+        trace = Trace.record(denoise(self.loaded, prompt, Settings(drafts=drafts, seed=seed, **settings)))
+        return list(trace.texts), list(trace.steps_used)
+
+    def ask(self, asked: Iterable[Probe], **settings: Any) -> list[Draft]:
+        """All drafts of all probes; what was asked before is not written again."""
+        return [draft for probe in asked for draft in self._drafts(probe, tuple(sorted(settings.items())))]
+
+    def _drafts(self, probe: Probe, settings: tuple[tuple[str, Any], ...]) -> list[Draft]:
+        key = (probe, settings)
+        if key not in self._written:
+            texts, passes = self.write(probe.prompt, self.drafts, **dict(settings))
+            self._written[key] = [
+                Draft(probe, text, used, self.familiar.share(text))
+                for text, used in zip(texts, passes, strict=True)
+            ]
+        return self._written[key]
+
+
+def summary(drafts: Sequence[Draft]) -> dict[str, float]:
+    """Shares (0-1) over drafts, with the standard error of the faultless share."""
+    faultless = [float(draft.faultless) for draft in drafts]
+    return {
+        "drafts": len(drafts),
+        "subject": mean(float(draft.kept) for draft in drafts),
+        "form": mean(float(draft.formed) for draft in drafts),
+        "familiar": mean(draft.familiar for draft in drafts),
+        "faultless": mean(faultless),
+        "error": stdev(faultless) / len(faultless) ** 0.5,
+        "doubled": mean(readability.doubled_share(draft.text) for draft in drafts),
+        "tripled": mean(float(readability.has_triple(draft.text)) for draft in drafts),
+        "empty": mean(float(not draft.text.strip()) for draft in drafts),
+        "passes": mean(float(draft.steps) for draft in drafts),
+    }
+
+
+def kinds(judge: Judge) -> dict[str, dict[str, float]]:
+    """By wording: seen, paraphrased, held out, unknown (whose answers need not name the subject)."""
+    asked = (probes.SEEN, probes.PARAPHRASED, probes.HELD_OUT, probes.UNKNOWN)
+    return {group[0].kind: summary(judge.ask(group)) for group in asked}
+
+
+def english(judge: Judge) -> dict[str, dict[str, float]]:
+    """Dictionary words and n-gram perplexity of the drafts, beside texts that are known to be good or bad.
+
+    Code is left out. "Novel" is the share of sentences that do not stand verbatim in a corpus sample.
+    """
+    written = [draft.text for draft in judge.ask(probes.SEEN) if draft.probe.form != "code"]
+    corpus_texts = [example.answer for example in judge.held_out if example.form != "code"]
+    books = list(readability.held_out())
+    groups = {
+        "the model's drafts": written,
+        "the same, words shuffled": [readability.shuffled(text) for text in written],
+        "held-out corpus": corpus_texts,
+        "held-out children's books": books,
+        "the same books, words shuffled": [readability.shuffled(text) for text in books],
+    }
+    return {name: _english(judge, [text for text in texts if text]) for name, texts in groups.items()}
+
+
+def _english(judge: Judge, texts: list[str]) -> dict[str, float]:
+    found = [sentence for text in texts for sentence in measures.sentences(text)]
+    return {
+        "dictionary": readability.dictionary_share(" ".join(texts)),
+        "perplexity": judge.english.perplexity(texts),
+        "corpus runs": mean(map(judge.familiar.share, texts)),
+        "novel": mean(float(sentence not in judge.corpus_sentences) for sentence in found),
+    }
+
+
+def forms(judge: Judge) -> dict[str, dict[str, float]]:
+    """By form, seen wordings."""
+    groups: dict[str, list[Draft]] = defaultdict(list)
+    for draft in judge.ask(probes.SEEN):
+        groups[draft.probe.form].append(draft)
+    return {form: summary(drafts) for form, drafts in groups.items()}
+
+
+def steps(judge: Judge) -> dict[str, dict[str, float]]:
+    """By the most passes allowed, seen wordings."""
+    return {
+        f"{cap} passes": summary(judge.ask(probes.SEEN, **({} if cap == 48 else {"steps": cap})))
+        for cap in (4, 8, 16, 32, 48)
+    }
+
+
+def samplers(judge: Judge) -> dict[str, dict[str, float]]:
+    """By sampler settings, seen wordings; with the diversity of 16 drafts of each of five prompts."""
+    return {
+        name: summary(judge.ask(probes.SEEN, **settings)) | _mean_diversity(judge, settings)
+        for name, settings in _SAMPLERS.items()
+    }
+
+
+def _mean_diversity(judge: Judge, settings: dict[str, Any]) -> dict[str, float]:
+    found = [_diversity(judge.write(prompt, 16, **settings)[0]) for prompt in probes.DIVERSITY]
+    return {column: mean(one[column] for one in found) for column in found[0]}
+
+
+def _diversity(texts: Sequence[str]) -> dict[str, float]:
+    return {
+        f"openings of {len(texts)}": measures.openings(texts),
+        f"unique of {len(texts)}": len(set(texts)),
+        "distinct-2": readability.distinct(texts),
+    }
+
+
+def diversity(judge: Judge) -> dict[str, dict[str, float]]:
+    """16 drafts of one prompt."""
+    return {prompt: _diversity(judge.write(prompt, 16)[0]) for prompt in probes.DIVERSITY}
+
+
+def speed(judge: Judge) -> dict[str, dict[str, float]]:
+    """Seconds for one canvas of 48 passes with the stop rule off, one thread; best of two."""
+    result = {}
+    for drafts in (1, 8):
+        seconds = []
+        for _ in range(2):
+            begun = time.perf_counter()
+            judge.write(probes.SEEN[0].prompt, drafts, confidence_threshold=0, max_new_tokens=64)
+            seconds.append(time.perf_counter() - begun)
+        result[f"{drafts} drafts × 48 passes"] = {"seconds": min(seconds)}
+    return result
+
+
+def samples(judge: Judge, file: Path) -> None:
+    """Two drafts of each prompt, as they came."""
+    lines = ["Unedited: the first two drafts of each prompt, seed 100, the checkpoint's own settings.", ""]
+    for probe in (*probes.SEEN[:38:2], *probes.SEEN[38:], *probes.PARAPHRASED[:3], *probes.UNKNOWN[:2]):
+        texts, _ = judge.write(probe.prompt, 2)
+        lines += [f"> {probe.prompt}", *(f"\n{text}" for text in texts), ""]
+    file.write_text("\n".join(lines) + "\n")
+
+
+def table(rows: dict[str, dict[str, float]]) -> str:
+    """A markdown table; a column that a row does not have stays empty."""
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, row in rows.items():
+        cells = [_number(row[column]) if column in row else "" for column in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
+
+
+def main() -> None:
+    """Measure the chosen tables and write them."""
+    parser = argparse.ArgumentParser(prog="python -m dgemma_play.training.evaluate", description=__doc__)
+    parser.add_argument("--checkpoint", default="embedded", help="a folder, or the embedded checkpoint")
+    parser.add_argument("--out", type=Path, default=Path("runs/evaluation"))
+    parser.add_argument("--drafts", type=int, default=8, help="drafts per prompt")
+    parser.add_argument("--tables", nargs="+", choices=_TABLES, default=_TABLES)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    judge = Judge(arguments.checkpoint, arguments.drafts)
+    path = arguments.out / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    measured = {
+        "kinds": kinds,
+        "forms": forms,
+        "english": english,
+        "steps": steps,
+        "samplers": samplers,
+        "diversity": diversity,
+        "speed": speed,
+    }
+    for name, measure in measured.items():
+        if name in arguments.tables:
+            results[name] = measure(judge)
+            print(f"\n{name}\n{table(results[name])}", flush=True)
+            path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    if "samples" in arguments.tables:
+        samples(judge, arguments.out / "samples.txt")
+    report = [f"## {name}\n\n{table(rows)}\n" for name, rows in results.items()]
+    (arguments.out / "results.md").write_text("\n".join(report))
+
+
+if __name__ == "__main__":
+    main()

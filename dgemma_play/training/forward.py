@@ -1,0 +1,273 @@
+"""One-pass training forward of a `DiffusionGemmaForBlockDiffusion`, text only.
+
+transformers runs an encoder over the prompt (causal) and then a decoder over the canvas
+(bidirectional, sees the prompt's keys and values). Both share their weights, so training can run
+[prompt ; canvas] as one sequence under a block mask. The experts are computed densely, all for every
+token, and weighted by the router: for tiny experts that is faster than routing. A test holds this
+forward against the transformers modules.
+
+Shapes: B examples, P prompt positions (left-padded), C canvas positions, D hidden, V tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_MASKED = -1e30
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What one pass gives: `canvas [B, C, D]` before the head, and the router's balance loss."""
+
+    canvas: Tensor
+    balance: Tensor
+
+
+def rms_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
+    """RMS norm in fp32, as Gemma does it."""
+    wide = x.float()
+    wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
+    return (wide if weight is None else wide * weight.float()).to(x.dtype)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding; x `[B, S, heads, d]`, cos and sin `[S, 1, d]`."""
+    half = x.shape[-1] // 2
+    return x * cos + torch.cat((-x[..., half:], x[..., :half]), -1) * sin
+
+
+def _attention(
+    x: Tensor,
+    mask: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    w: dict[str, Any],
+    heads: tuple[int, int, int],
+    eps: float,
+) -> Tensor:
+    """Grouped-query attention without scaling (queries and keys are normed); mask `[B or 1, 1, 1, S, S]`."""
+    batch, length, _ = x.shape
+    query_heads, kv_heads, size = heads
+    q = functional.linear(x, w["q"]).view(batch, length, query_heads, size)
+    k = functional.linear(x, w["k"]).view(batch, length, kv_heads, size)
+    v = k if w["v"] is None else functional.linear(x, w["v"]).view(batch, length, kv_heads, size)
+    q = rotate(rms_norm(q, w["q_norm"], eps), cos, sin).transpose(1, 2)
+    k = rotate(rms_norm(k, w["k_norm"], eps), cos, sin).transpose(1, 2)
+    v = rms_norm(v, None, eps).transpose(1, 2)
+    groups = query_heads // kv_heads
+    q = q.reshape(batch * kv_heads, groups * length, size)
+    scores = torch.bmm(q, k.reshape(batch * kv_heads, length, size).transpose(1, 2))
+    scores = scores.view(batch, kv_heads, groups, length, length).float() + mask
+    weights = torch.softmax(scores, -1).to(v.dtype).view(batch * kv_heads, groups * length, length)
+    mixed = torch.bmm(weights, v.reshape(batch * kv_heads, length, size))
+    mixed = mixed.view(batch, kv_heads, groups, length, size).permute(0, 3, 1, 2, 4)
+    return functional.linear(mixed.reshape(batch, length, query_heads * size), w["o"])
+
+
+def _experts(residual: Tensor, x: Tensor, w: dict[str, Any], top_k: int, eps: float) -> tuple[Tensor, Tensor]:
+    """All experts densely, weighted by the router; and the router's balance loss."""
+    count, double, width = w["expert_in"].shape
+    routed = rms_norm(residual, None, eps) * w["router_scale"] * width**-0.5
+    odds = torch.softmax(functional.linear(routed.float(), w["router"].float()), -1)
+    top, chosen = torch.topk(odds, top_k, -1)
+    picked = functional.one_hot(chosen, count).to(top.dtype)  # [B, S, K, experts]
+    share = ((top / top.sum(-1, keepdim=True)).unsqueeze(-1) * picked).sum(-2) * w["expert_scale"].float()
+    both = functional.linear(x, w["expert_in"].reshape(count * double, width))
+    both = both.view(*x.shape[:2], count, 2, double // 2)
+    inner = (
+        functional.gelu(both[..., 0, :], approximate="tanh")
+        * both[..., 1, :]
+        * share.to(x.dtype).unsqueeze(-1)
+    )
+    outer = w["expert_out"].permute(1, 0, 2).reshape(width, count * double // 2)
+    balance = (picked.sum(-2).mean((0, 1)) * odds.mean((0, 1))).sum() * count / top_k
+    return functional.linear(inner.flatten(-2), outer), balance
+
+
+def layer(
+    x: Tensor,
+    mask: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    w: dict[str, Any],
+    heads: tuple[int, int, int],
+    top_k: int,
+    eps: float,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor]:
+    """One decoder layer: attention, then a dense feed-forward beside the experts."""
+    w = {
+        name: weight if weight is None or weight.ndim == 1 else weight.to(dtype) for name, weight in w.items()
+    }
+    mixed = _attention(rms_norm(x, w["norm_in"], eps).to(dtype), mask, cos, sin, w, heads, eps)
+    x = x + rms_norm(mixed, w["norm_attention"], eps)
+    dense = rms_norm(x, w["norm_dense_in"], eps).to(dtype)
+    dense = functional.gelu(functional.linear(dense, w["gate"]), approximate="tanh") * functional.linear(
+        dense, w["up"]
+    )
+    dense = rms_norm(functional.linear(dense, w["down"]), w["norm_dense_out"], eps)
+    sparse, balance = _experts(x, rms_norm(x, w["norm_expert_in"], eps).to(dtype), w, top_k, eps)
+    sparse = rms_norm(sparse, w["norm_expert_out"], eps)
+    return x + rms_norm(dense + sparse, w["norm_out"], eps), balance
+
+
+def _layer_weights(module: Any) -> dict[str, Any]:
+    """The parameters of one transformers layer, by the names used here (the tensors are shared)."""
+    attention, mlp, router = module.self_attn, module.mlp, module.router
+    return {
+        "norm_in": module.input_layernorm.weight,
+        "q": attention.q_proj.weight,
+        "k": attention.k_proj.weight,
+        "v": None if attention.v_proj is None else attention.v_proj.weight,
+        "o": attention.o_proj.weight,
+        "q_norm": attention.q_norm.weight,
+        "k_norm": attention.k_norm.weight,
+        "norm_attention": module.post_attention_layernorm.weight,
+        "norm_dense_in": module.pre_feedforward_layernorm.weight,
+        "gate": mlp.gate_proj.weight,
+        "up": mlp.up_proj.weight,
+        "down": mlp.down_proj.weight,
+        "norm_dense_out": module.post_feedforward_layernorm_1.weight,
+        "router_scale": router.scale,
+        "router": router.proj.weight,
+        "expert_scale": router.per_expert_scale,
+        "norm_expert_in": module.pre_feedforward_layernorm_2.weight,
+        "expert_in": module.experts.gate_up_proj,
+        "expert_out": module.experts.down_proj,
+        "norm_expert_out": module.post_feedforward_layernorm_2.weight,
+        "norm_out": module.post_feedforward_layernorm.weight,
+    }
+
+
+def logits_of(hidden: Tensor, embedding: Tensor, cap: float) -> Tensor:
+    """Soft-capped fp32 logits `[B, C, V]` through the tied embedding."""
+    return cap * torch.tanh(functional.linear(hidden, embedding).float() / cap)
+
+
+def cross_entropy(hidden: Tensor, embedding: Tensor, targets: Tensor, cap: float) -> Tensor:
+    """Mean cross-entropy in nats. Apart so that a compiled version never stores the fp32 logits."""
+    return functional.cross_entropy(logits_of(hidden, embedding, cap).flatten(0, 1), targets.flatten())
+
+
+def soft_embedding(
+    hidden: Tensor, embedding: Tensor, cap: float, temperature: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Expected embedding under the tempered distribution (what self-conditioning feeds back), and entropy.
+
+    Returns:
+        `[B, C, D]`, and `[B, C]` in nats. `temperature` is `[B, 1, 1]`.
+    """
+    log_probs = torch.log_softmax(logits_of(hidden, embedding, cap) / temperature, -1)
+    probs = log_probs.exp()
+    return torch.matmul(probs.to(embedding.dtype), embedding), -(probs * log_probs).sum(-1)
+
+
+class TrainingForward:
+    """The one-pass forward over a model's own parameters."""
+
+    def __init__(self, model: Any, dtype: torch.dtype = torch.float32, compiled: bool = False) -> None:
+        """Args: the model; the dtype of matrix products (bf16 or fp32); whether to use torch.compile."""
+        self.config = model.config.text_config
+        self.decoder = model.model.decoder
+        self.dtype = dtype
+        self.cap: float = self.config.final_logit_softcapping
+        self._layers = [
+            (
+                _layer_weights(module),
+                self.config.layer_types[index],
+                (
+                    self.config.num_attention_heads,
+                    self.config.per_layer_config[index].num_key_value_heads,
+                    self.config.per_layer_config[index].head_dim,
+                ),
+            )
+            for index, module in enumerate(self.decoder.layers)
+        ]
+        wrap: Callable[[Any], Any] = (
+            (lambda function: torch.compile(function, dynamic=False))
+            if compiled
+            else lambda function: function
+        )
+        self._layer, self._entropy, self._soft = wrap(layer), wrap(cross_entropy), wrap(soft_embedding)
+        self._tables: dict[tuple[int, int], tuple[dict[str, tuple[Tensor, Tensor]], Tensor]] = {}
+
+    @property
+    def embedding(self) -> Tensor:
+        """The tied embedding `[V, D]` in the products' dtype."""
+        return self.decoder.embed_tokens.weight.to(self.dtype)
+
+    def positions(self, prompt: int, canvas: int, device: torch.device) -> tuple[dict[str, Any], Tensor]:
+        """Rotary tables per layer type, and the block mask `[S, S]`: causal prompt, canvas sees all."""
+        key = (prompt, canvas)
+        if key not in self._tables:
+            place = torch.arange(prompt + canvas, device=device)
+            rotary = {}
+            for kind in set(self.config.layer_types):
+                cos, sin = self.decoder.rotary_emb(torch.zeros(1, device=device), place[None], kind)
+                rotary[kind] = (cos[0][:, None].to(self.dtype), sin[0][:, None].to(self.dtype))
+            seen = (place[None] <= place[:, None]) & (place[:, None] < prompt) | (place[:, None] >= prompt)
+            mask = torch.zeros(len(place), len(place), device=device).masked_fill(~seen, _MASKED)
+            self._tables[key] = (rotary, mask)
+        return self._tables[key]
+
+    def __call__(
+        self, prompt: Tensor, canvas: Tensor, padding: Tensor | None = None, soft: Tensor | None = None
+    ) -> Hidden:
+        """One pass over prompt ids `[B, P]` and canvas ids `[B, C]`.
+
+        Args:
+            prompt: ids, padded on the left.
+            canvas: ids of the noisy canvas.
+            padding: `[B, P]` bool, True where the prompt is padding.
+            soft: `[B, C, D]` self-conditioning from `soft`; `None` in the first pass.
+        """
+        eps, scale = self.config.rms_norm_eps, self.config.hidden_size**0.5
+        table = self.decoder.embed_tokens.weight
+        noisy = functional.embedding(canvas, table) * scale
+        if soft is not None:
+            noisy = noisy + self._self_condition(soft * scale, eps)
+        noisy = rms_norm(noisy, None, eps)
+        x = torch.cat([functional.embedding(prompt, table) * scale, noisy], 1)
+        rotary, mask = self.positions(prompt.shape[1], canvas.shape[1], prompt.device)
+        mask = mask[None, None, None]
+        if padding is not None:
+            mask = mask.masked_fill(
+                functional.pad(padding, (0, canvas.shape[1]))[:, None, None, None, :], _MASKED
+            )
+        balance = x.new_zeros(())
+        for weights, kind, heads in self._layers:
+            cos, sin = rotary[kind]
+            x, uneven = self._layer(
+                x, mask, cos, sin, weights, heads, self.config.top_k_experts, eps, self.dtype
+            )
+            balance = balance + uneven / len(self._layers)
+        x = rms_norm(x, self.decoder.norm.weight, eps)
+        return Hidden(x[:, prompt.shape[1] :].to(self.dtype), balance)
+
+    def _self_condition(self, soft: Tensor, eps: float) -> Tensor:
+        w = self.decoder.self_conditioning
+        x = rms_norm(soft, w.pre_norm.weight, eps).to(self.dtype)
+        gate, up, down = (w.gate_proj.weight, w.up_proj.weight, w.down_proj.weight)
+        x = functional.gelu(
+            functional.linear(x, gate.to(self.dtype)), approximate="tanh"
+        ) * functional.linear(x, up.to(self.dtype))
+        return functional.linear(x, down.to(self.dtype))
+
+    def logits(self, hidden: Hidden) -> Tensor:
+        """Logits `[B, C, V]` in fp32."""
+        return logits_of(hidden.canvas, self.embedding, self.cap)
+
+    def loss(self, hidden: Hidden, targets: Tensor) -> Tensor:
+        """Cross-entropy of the clean tokens `[B, C]` at all canvas positions, in nats."""
+        return self._entropy(hidden.canvas, self.embedding, targets, self.cap)
+
+    def soft(self, hidden: Hidden, temperature: Tensor) -> tuple[Tensor, Tensor]:
+        """See `soft_embedding`."""
+        return self._soft(hidden.canvas, self.embedding, self.cap, temperature)

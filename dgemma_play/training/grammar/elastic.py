@@ -1,0 +1,81 @@
+"""Sentences of an exact length in tokens.
+
+A uniform-diffusion model fixes its most certain positions first. If sentences of one slot differ in
+length, a full stop becomes likely at a place where no sentence can end, is accepted, and the rest is
+bent to fit. So every alternative of a slot is brought to one length: words in [brackets] are kept or
+dropped until the sentence has exactly as many tokens as asked.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+# One token per word with its leading space. Also: a line break, an indent of four spaces (code), a
+# blank of underscores, single digits, single signs. The tokenizer splits by the same pattern.
+PATTERN = r"\n| {4}| ?_{2,}| ?[A-Za-z]+(?:_[A-Za-z]+)*(?:['’][A-Za-z]+)?| ?[0-9]| ?[^\sA-Za-z0-9]"
+_TOKEN = re.compile(PATTERN)
+_OPTION = re.compile(r"\[([^\]]*)\]")
+
+
+def normalise(text: str) -> str:
+    """A space before the first word and after every line break, so that a word is one token anywhere."""
+    return " " + text.replace("\n", "\n ")
+
+
+def split(text: str) -> list[str]:
+    """The tokens of a text as strings, leading spaces included."""
+    return _TOKEN.findall(normalise(text))
+
+
+def length(text: str) -> int:
+    """Number of tokens, were every word in the vocabulary."""
+    return len(split(text))
+
+
+def capital(text: str) -> str:
+    """Upper-case the first letter, also behind an opening quotation mark."""
+    start = 1 if text.startswith('"') else 0
+    return text[:start] + text[start : start + 1].upper() + text[start + 1 :]
+
+
+def article(words: str) -> str:
+    """`an owl`, `a fox`, `a unicorn`."""
+    vowel = words[0].lower() in "aeiou" and not words.startswith(("uni", "one"))
+    return f"{'an' if vowel else 'a'} {words}"
+
+
+def fillings(template: str, slots: Mapping[str, str]) -> list[str]:
+    """All sentences that a template can give: one per subset of its [optional] words."""
+    parts = _OPTION.split(template)
+    choices = [(part,) if index % 2 == 0 else ("", part) for index, part in enumerate(parts)]
+    sentences = {"".join(choice) for choice in itertools.product(*choices)}
+    return sorted({capital(re.sub(r" +", " ", sentence.format_map(slots)).strip()) for sentence in sentences})
+
+
+@cache
+def common_length(templates: tuple[str, ...]) -> int:
+    """The length in tokens that most templates can reach (a slot counts as one word)."""
+    counts = Counter(
+        tokens
+        for template in templates
+        for tokens in {length(text) for text in fillings(template, defaultdict(lambda: "X"))}
+    )
+    return counts.most_common(1)[0][0]
+
+
+def fit(rng: random.Random, templates: Sequence[str], slots: Mapping[str, str], tokens: int) -> str:
+    """One of the templates, at exactly `tokens` tokens.
+
+    Raises:
+        ValueError: if no template can reach that length with these slots.
+    """
+    for template in rng.sample(templates, len(templates)):
+        fitting = [text for text in fillings(template, slots) if length(text) == tokens]
+        if fitting:
+            return rng.choice(fitting)
+    raise ValueError(f"no template reaches {tokens} tokens: {templates[0]!r} with {dict(slots)}")

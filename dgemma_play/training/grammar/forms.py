@@ -1,0 +1,36 @@
+"""All forms with their shares, and the draw of an example."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from dgemma_play.training.grammar import longforms, shortforms
+from dgemma_play.training.grammar.example import Example
+
+# Each form's generator and its share of the examples.
+FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
+    "story": (longforms.story, 0.34),
+    "long story": (longforms.long_story, 0.05),
+    "haiku": (longforms.haiku, 0.12),
+    "couplet": (longforms.couplet, 0.09),
+    "poem": (longforms.poem, 0.06),
+    "greeting": (shortforms.greeting, 0.07),
+    "name": (shortforms.name, 0.05),
+    "opening": (shortforms.opening, 0.03),
+    "dialogue": (shortforms.dialogue, 0.04),
+    "advice": (shortforms.advice, 0.02),
+    "list": (shortforms.items, 0.02),
+    "recipe": (shortforms.recipe, 0.02),
+    "riddle": (shortforms.riddle, 0.01),
+    "chat": (shortforms.chat, 0.05),
+    "blank": (shortforms.blank, 0.05),
+    "code": (shortforms.code, 0.05),
+}
+
+
+def sample(rng: random.Random, form: str | None = None) -> Example:
+    """One example, of a form or of a form drawn by its share."""
+    if form is None:
+        form = rng.choices(tuple(FORMS), [share for _, share in FORMS.values()])[0]
+    return FORMS[form][0](rng)

@@ -1,0 +1,123 @@
+"""Stories, haiku, couplets, poems: how a prompt and its answer are drawn from the tables."""
+
+from __future__ import annotations
+
+import random
+
+from dgemma_play.training.grammar import tables, verses, words
+from dgemma_play.training.grammar.elastic import article, capital
+from dgemma_play.training.grammar.example import Example, holds
+from dgemma_play.training.grammar.plots import Cast, draw_cast, tell, tell_sequel
+from dgemma_play.training.grammar.prompts import invented_word, request
+
+_UNKNOWN_SUBJECT = 0.04  # share of stories and verses asked about a word that nobody knows
+
+
+def story(rng: random.Random) -> Example:
+    """Five sentences about a hero and a friend, sometimes with a thing or place that the prompt names."""
+    cast = draw_cast(rng)
+    about, asked = _story_subject(rng, cast)
+    if rng.random() < _UNKNOWN_SUBJECT:
+        about, asked = article(invented_word(rng)), ()
+    kinds = ("a story", "a short story", "a tiny story", "a little story", "a bedtime story", "a tale")
+    joins = (" about ", " about ", " about ", " with ", " of ", " where you meet ")
+    answer = " ".join(tell(rng, cast))
+    while not all(holds(answer, word) for word in asked):
+        answer = " ".join(tell(rng, cast))
+    return Example("story", request(rng, kinds, about, joins), answer, asked)
+
+
+def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]]:
+    """What the prompt says of the cast, and the words that the story must therefore hold."""
+    hero = article(cast.hero)
+    wordings = (
+        (30, hero, (cast.hero,)),
+        (6, cast.hero, (cast.hero,)),
+        (6, f"the {cast.hero}", (cast.hero,)),
+        (3, f"my {cast.hero}", (cast.hero,)),
+        (18, article(f"{cast.adjective} {cast.hero}"), (cast.hero, cast.adjective)),
+        (18, f"{hero} and {article(cast.friend)}", (cast.hero, cast.friend)),
+        (4, f"{hero} who meets {article(cast.friend)}", (cast.hero, cast.friend)),
+        (5, f"{hero} and {article(cast.thing)}", (cast.hero, cast.noun)),
+        (5, f"{hero} and {article(cast.noun)}", (cast.hero, cast.noun)),
+        (9, f"{hero} {words.place_phrase(cast.place)}", (cast.hero, cast.place)),
+    )
+    _, about, asked = rng.choices(wordings, [weight for weight, *_ in wordings])[0]
+    return about, asked
+
+
+def long_story(rng: random.Random) -> Example:
+    """Two canvases: five sentences in three paragraphs (64 tokens with the breaks), then a sequel."""
+    cast = draw_cast(rng)
+    one, two, three, four, five = tell(rng, cast)
+    about = rng.choice((article(cast.hero), f"{article(cast.hero)} and {article(cast.friend)}"))
+    kinds = ("a long story", "a longer story", "a very long story", "a story in two parts", "a long tale")
+    answer = f"{one} {two}\n{three}\n{four} {five}\n{' '.join(tell_sequel(rng, cast))}"
+    return Example("long story", request(rng, kinds, about), answer, (cast.hero,))
+
+
+def _verse_subject(rng: random.Random) -> tuple[str, str, tuple[str, ...]]:
+    """A topic, what the prompt calls it, and the words that the verse must hold."""
+    topic = rng.choice(tuple(words.verse_topics()))
+    if rng.random() < _UNKNOWN_SUBJECT:
+        return topic, rng.choice((invented_word(rng), article(invented_word(rng)))), ()
+    phrase = words.verse_topics()[topic][0]
+    wordings = [phrase, phrase, topic]
+    if topic in words.subjects():
+        wordings += [article(topic), article(topic), f"my {topic}"]
+    return topic, rng.choice(wordings), (topic,)
+
+
+def haiku(rng: random.Random) -> Example:
+    """Three lines of 5, 7 and 5 syllables."""
+    topic, about, asked = _verse_subject(rng)
+    answer = "\n".join(capital(rng.choice(lines)) for lines in verses.haiku_lines(topic))
+    kinds = (
+        "a haiku",
+        "a haiku",
+        "a haiku",
+        "a short haiku",
+        "haiku",
+        "a three line poem",
+        "a Japanese poem",
+    )
+    return Example("haiku", request(rng, kinds, about, (" about ", " about ", " on ")), answer, asked)
+
+
+def _head(rng: random.Random, topic: str) -> str:
+    (heads,) = tables.read("verse")["heads"]
+    return rng.choice(heads).format(t=words.verse_topics()[topic][0])
+
+
+def couplet(rng: random.Random) -> Example:
+    """Two lines that rhyme."""
+    topic, about, asked = _verse_subject(rng)
+    answer = verses.couplet(rng, _head(rng, topic), rng.choice(tuple(tables.read("rhymes"))), topic)
+    if rng.random() < 0.12 and asked:
+        lead = rng.choice(
+            ("Finish the rhyme: ", "Complete the couplet: ", "Continue: ", "finish this rhyme: ")
+        )
+        return Example("couplet", lead + answer.split("\n")[0], answer, asked)
+    kinds = (
+        *("two lines that rhyme", "two rhyming lines", "a couplet", "a rhyme"),
+        *("a two line poem", "a rhyming couplet"),
+    )
+    return Example("couplet", request(rng, kinds, about), answer, asked)
+
+
+def poem(rng: random.Random) -> Example:
+    """Two couplets."""
+    topic, about, asked = _verse_subject(rng)
+    first, second = rng.sample(tuple(tables.read("rhymes")), 2)
+    (heads,) = tables.read("verse")["second heads"]
+    opening_couplet = verses.couplet(rng, _head(rng, topic), first, topic)
+    answer = f"{opening_couplet}\n{verses.couplet(rng, rng.choice(heads), second)}"
+    kinds = (
+        "a poem",
+        "a short poem",
+        "a little poem",
+        "a rhyming poem",
+        "four lines that rhyme",
+        "some verses",
+    )
+    return Example("poem", request(rng, kinds, about), answer, asked)

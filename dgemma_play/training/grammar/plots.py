@@ -1,0 +1,93 @@
+"""Plots of the stories (`tables/plots.txt`, `tables/sequels.txt`) and who plays in them.
+
+Every plot has five sentences of the same lengths, so that no plot is chosen by its length.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from dgemma_play.training.grammar import tables, words
+from dgemma_play.training.grammar.elastic import article, fit
+
+# Tokens per sentence, full stop included: 61 together, 62 with the end-of-text token, of a canvas of 64.
+LENGTHS = (16, 11, 12, 11, 11)
+SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
+
+_OBJECT = {"he": "him", "she": "her", "it": "it"}
+_OWN = {"he": "his", "she": "her", "it": "its"}
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who and what one story is about."""
+
+    hero: str
+    adjective: str
+    friend: str
+    thing: str
+    place: str
+
+    @property
+    def noun(self) -> str:
+        """The noun of the thing: `bell` of `silver bell`."""
+        return self.thing.split()[1]
+
+    def slots(self, rng: random.Random) -> dict[str, str]:
+        """The slots of a sentence; the time phrase is drawn anew."""
+        pronoun, friend_pronoun = words.subjects()[self.hero][1], words.subjects()[self.friend][1]
+        return {
+            "T": rng.choice(words.times()),
+            "A": article(f"{self.adjective} {self.hero}"),
+            "a": self.adjective,
+            "h": self.hero,
+            "s": pronoun,
+            "o": _OBJECT[pronoun],
+            "ps": _OWN[pronoun],
+            "F": self.friend,
+            "aF": article(self.friend),
+            "o2": _OBJECT[friend_pronoun],
+            "O": article(self.thing),
+            "On": self.thing,
+            "n": self.noun,
+            "P": words.place_phrase(self.place),
+            "p": self.place,
+            "place": f"the {self.place}",
+        }
+
+
+def friends() -> tuple[str, ...]:
+    """Everybody who can be a friend or speak: all subjects but plain things."""
+    things = words.kins()["things"]
+    return tuple(noun for noun, (kin, _) in words.subjects().items() if kin is not things)
+
+
+def draw_cast(rng: random.Random) -> Cast:
+    """A hero and what suits it; the friend is of its kin in half of the cases."""
+    hero = rng.choice(tuple(words.subjects()))
+    kin = words.subjects()[hero][0]
+    mates = tuple(kin.members) if rng.random() < 0.5 else friends()
+    return Cast(
+        hero=hero,
+        adjective=rng.choice(kin.adjectives),
+        friend=rng.choice([mate for mate in mates if mate != hero]),
+        thing=rng.choice(kin.things),
+        place=rng.choice(kin.places),
+    )
+
+
+def tell(rng: random.Random, cast: Cast) -> list[str]:
+    """Five sentences of a plot."""
+    return _sentences(rng, cast, "plots", LENGTHS)
+
+
+def tell_sequel(rng: random.Random, cast: Cast) -> list[str]:
+    """Five sentences of what came later."""
+    return _sentences(rng, cast, "sequels", SEQUEL_LENGTHS)
+
+
+def _sentences(rng: random.Random, cast: Cast, table: str, lengths: tuple[int, ...]) -> list[str]:
+    plot = rng.choice(tuple(tables.read(table).values()))
+    slots = cast.slots(rng)
+    return [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(plot, lengths, strict=True)]

@@ -1,0 +1,196 @@
+"""Greetings, names, dialogues, small talk, code: how a prompt and its answer are drawn from the tables."""
+
+from __future__ import annotations
+
+import random
+import re
+
+from dgemma_play.training.grammar import snippets, tables, words
+from dgemma_play.training.grammar.elastic import article, capital, common_length, fit
+from dgemma_play.training.grammar.example import Example, holds
+from dgemma_play.training.grammar.plots import draw_cast, friends
+from dgemma_play.training.grammar.prompts import invented_word, request
+
+_UNKNOWN_NAME = 0.2  # share of greetings for a name outside the list
+_UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
+_ALIASES = {
+    "café": ("café", "cafe", "coffee shop"),
+    "bookshop": ("bookshop", "bookstore"),
+    "ice cream": ("ice cream", "ice cream flavor"),
+    "boat": ("boat", "ship", "sailing boat"),
+    "cat": ("cat", "kitten"),
+    "dog": ("dog", "puppy"),
+    "spaceship": ("spaceship", "rocket"),
+}
+
+# Tokens per slot of the forms with a fixed length.
+ADVICE_TOKENS = 9
+BLANK_TOKENS = 12
+CHAT_TOKENS = (9, 11)  # the answer, the offer
+DIALOGUE_TOKENS = (9, 9, 9)
+ITEM_TOKENS = 6
+RECIPE_TOKENS = (11, 8, 8)
+
+
+def greeting(rng: random.Random) -> Example:
+    """A greeting, wish, note or farewell to somebody; an unknown name becomes `friend`."""
+    table = tables.read("greetings")
+    kind = rng.choice(("greeting", "greeting", *table))
+    known = rng.random() > _UNKNOWN_NAME
+    name = rng.choice(words.names()) if known else invented_word(rng).capitalize()
+    if not known and rng.random() < 0.3:
+        name = rng.choice(
+            ("my friend", "my teacher", "my neighbor", "my boss", "everyone", "us", "me", "you")
+        )
+    kinds = (article(kind), article(kind), f"a short {kind}", kind)
+    prompt = request(rng, kinds, name, (" for ", " for ", " to ", " for my friend "))
+    if kind == "greeting" and rng.random() < 0.3:
+        prompt = rng.choice(
+            (f"Say hello to {name}", f"Greet {name}", f"say hi to {name}.", f"Welcome {name}!")
+        )
+    (wordings,) = table[kind]
+    answer = fit(rng, wordings, {"N": name if known else "friend"}, common_length(wordings))
+    return Example("greeting", prompt, answer, (name,) if known else ())
+
+
+def name(rng: random.Random) -> Example:
+    """A name with a tagline."""
+    table = tables.read("named")
+    kind = rng.choice(tuple(table))
+    first, second, taglines = table[kind]
+    alias = rng.choice(_ALIASES.get(kind, (kind,)))
+    a = article(alias)
+    prompt = rng.choice(
+        (
+            f"Name {a}",
+            f"name {a}",
+            f"a name for {a}",
+            f"name my {alias}",
+            f"Invent a name for {a}",
+            f"Find a name for a new {alias}",
+            f"Give me a name for my {alias}",
+            f"Name {a} and write its slogan",
+            f"{a} name with a tagline",
+            f"I need a name for my {alias}",
+            f"What should I call my {alias}?",
+            f"What is a good name for {a}?",
+        )
+    )
+    end = "" if prompt.endswith("?") else rng.choice((".", "", ""))
+    title = "" if kind in _UNTITLED else "The "
+    title += f"{rng.choice(tables.words(first))} {rng.choice(tables.words(second))}"
+    return Example("name", prompt + end, f"{title}: {fit(rng, taglines, {}, common_length(taglines))}")
+
+
+def opening(rng: random.Random) -> Example:
+    """The first sentence of a novel."""
+    hero = rng.choice(tuple(words.subjects()))
+    time, deed, result = (rng.choice(group) for (group,) in tables.read("openings").values())
+    kinds = (
+        *("the opening line of a story", "an opening line", "the first sentence of a novel"),
+        *("a first line", "the opening of a novel", "the first line of a book"),
+    )
+    prompt = request(rng, kinds, rng.choice((article(hero), f"the {hero}")))
+    return Example("opening", prompt, f"{time} the {hero} {deed}, {result}.", (hero,))
+
+
+def dialogue(rng: random.Random) -> Example:
+    """Three turns between two heroes."""
+    hero, other = rng.sample(friends(), 2)
+    topic = rng.choice(tuple(tables.read("dialogues").values()))
+    turns = [fit(rng, group, {}, tokens) for group, tokens in zip(topic, DIALOGUE_TOKENS, strict=True)]
+    speakers = (capital(hero), capital(other), capital(hero))
+    answer = "\n".join(f"{who}: {said}" for who, said in zip(speakers, turns, strict=True))
+    kinds = ("a dialogue", "a conversation", "a short dialogue", "a talk", "a little dialogue")
+    pair = rng.choice((f"{article(hero)} and {article(other)}", f"the {hero} and the {other}"))
+    return Example("dialogue", request(rng, kinds, pair, (" between ",)), answer, (hero, other))
+
+
+def advice(rng: random.Random) -> Example:
+    """Two pieces of advice from a hero."""
+    hero = rng.choice(tuple(words.subjects()))
+    one, two = (fit(rng, group, {}, ADVICE_TOKENS) for group in tables.read("short")["advice"])
+    kinds = ("advice", "some advice", "a piece of advice", "wise words", "good advice", "life advice")
+    prompt = request(rng, kinds, article(hero), (" from ",))
+    return Example("advice", prompt, f"The {hero} says: {one} {two}", (hero,))
+
+
+def items(rng: random.Random) -> Example:
+    """A list of three things."""
+    hero = rng.choice(tuple(words.subjects()))
+    chosen = rng.sample(tables.read("short")["items"][0], 3)
+    lines = [capital(fit(rng, (item,), {}, ITEM_TOKENS)) for item in chosen]
+    answer = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
+    where = rng.choice(("pocket", "bag", "suitcase", "drawer", "house"))
+    kinds = ("three things", "a list of three things", "a list of things", "a short list of things")
+    return Example("list", request(rng, kinds, f"the {where} of {article(hero)}", (" in ",)), answer)
+
+
+def recipe(rng: random.Random) -> Example:
+    """How to make a feeling."""
+    groups = zip(tables.read("short")["recipe"], RECIPE_TOKENS, strict=True)
+    answer = " ".join(fit(rng, group, {}, tokens) for group, tokens in groups)
+    feeling = rng.choice(tables.words(tables.read("short")["feelings"][0]))
+    kinds = ("a recipe", "a short recipe", "a little recipe")
+    return Example("recipe", request(rng, kinds, feeling, (" for ",)), answer)
+
+
+def riddle(rng: random.Random) -> Example:
+    """A riddle about a thing."""
+    riddles = tables.pairs(tables.read("short")["riddles"][0])
+    thing = rng.choice(tuple(riddles))
+    about = rng.choice((f"the {thing}", article(thing), thing))
+    prompt = request(rng, ("a riddle", "a short riddle", "a small riddle"), about)
+    return Example("riddle", prompt, f"{riddles[thing]} What am I?")
+
+
+def chat(rng: random.Random) -> Example:
+    """Small talk, or a question that is too big: a friendly reply that says what can be asked for."""
+    table = tables.read("chat")
+    mood = rng.choice(("hello", "mood", "who", "thanks", "bye", "unknown", "unknown", "unknown"))
+    prompts, replies = table[mood]
+    prompt = rng.choice(prompts)
+    if mood == "unknown":
+        thing = rng.choice(table["unknown things"][0]) if rng.random() < 0.75 else invented_word(rng)
+        prompt = prompt.format(x=thing)
+        prompt = prompt if rng.random() < 0.7 else prompt.lower()
+    cast = draw_cast(rng)
+    phrases = [phrase for phrase, _ in words.verse_topics().values() if phrase.startswith("the ")]
+    slots = {"topic": rng.choice(phrases), "hero": article(cast.hero), "thing": cast.noun}
+    first, second = CHAT_TOKENS
+    answer = f"{fit(rng, replies, {}, first)} {fit(rng, table['offer'][0], slots, second)}"
+    return Example("chat", prompt, answer)
+
+
+def blank(rng: random.Random) -> Example:
+    """A sentence with a blank; the answer is the whole sentence.
+
+    All sentences have one length, so the answer stands at one distance from the question.
+    """
+    cast = draw_cast(rng)
+    sentence = fit(rng, tables.read("short")["blanks"][0], cast.slots(rng), BLANK_TOKENS)
+    fillers = (cast.hero, cast.adjective, cast.place, cast.noun, cast.friend)
+    present = [word for word in fillers if holds(sentence, word)]
+    gap = rng.choice(present)
+    leads = ("Fill in the blank: ", "Fill in the blank: ", "Fill the blank: ", "Complete: ", "fill in: ")
+    prompt = rng.choice(leads) + re.sub(rf"\b{gap}\b", "___", sentence, count=1)
+    return Example("blank", prompt, sentence, tuple(word for word in present if word != gap))
+
+
+def code(rng: random.Random) -> Example:
+    """A short Python function."""
+    task = rng.choice(snippets.tasks())
+    ask = rng.choice(task.asks)
+    prompt = rng.choice(
+        (
+            f"Write a Python function that {ask}.",
+            f"write a python function that {ask}",
+            f"Python function that {ask}",
+            f"a Python function that {ask}",
+            f"Please write a function that {ask}.",
+            f"Code that {ask}",
+            f"Can you write a Python function that {ask}?",
+            f"python: a function that {ask}",
+        )
+    )
+    return Example("code", prompt, rng.choice(task.all_codes()))

@@ -1,0 +1,123 @@
+"""Measures of texts that know the corpus: form, subject, familiarity. Strings in, numbers out.
+
+Measures that know nothing of it stand in `readability`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from dgemma_play.training import readability
+from dgemma_play.training.grammar import elastic, tables, verses, words
+from dgemma_play.training.grammar.example import holds
+from dgemma_play.training.grammar.verses import last_word
+
+
+def kept(text: str, asked: Sequence[str]) -> bool:
+    """Whether all asked words stand in the text."""
+    return all(holds(text, word) for word in asked)
+
+
+def rhymes(first: str, second: str) -> bool:
+    """Whether two lines end in different words of one rhyme family."""
+    a, b = last_word(first), last_word(second)
+    return a != b and any({a, b} <= ends for ends in _families())
+
+
+@cache
+def _families() -> tuple[frozenset[str], ...]:
+    return tuple(
+        frozenset(last_word(line) for line in (*tails, *seconds))
+        for tails, seconds in tables.read("rhymes").values()
+    )
+
+
+def has_form(form: str, text: str) -> bool:
+    """Whether a text has the shape of its form."""
+    lines = text.splitlines()
+    ended = text.rstrip().endswith((".", "!", "?", '"'))
+    sentences = len(re.findall(r"[.!?]", text))
+    match form:
+        case "haiku":
+            return [verses.syllables(line) for line in lines] == [5, 7, 5]
+        case "couplet":
+            return len(lines) == 2 and _rhyme(lines[0], lines[1])
+        case "poem":
+            return len(lines) == 4 and _rhyme(lines[0], lines[1]) and _rhyme(lines[2], lines[3])
+        case "story":
+            return len(lines) == 1 and ended and 4 <= sentences <= 8
+        case "long story":
+            return len(lines) == 4 and ended and sentences >= 8
+        case "dialogue":
+            return len(lines) == 3 and all(re.match(r"[A-Z]\w+: .+[.?!]$", line) for line in lines)
+        case "list":
+            return [line[:3] for line in lines] == ["1. ", "2. ", "3. "]
+        case "name":
+            return re.fullmatch(r"[A-Z][^:\n]+: .+\.", text) is not None
+        case "code":
+            return text.startswith("def ") and parses(text)
+        case "opening" | "blank":
+            return len(lines) == 1 and ended and sentences == 1
+        case _:
+            return len(lines) == 1 and ended and len(text.split()) >= 6
+
+
+def _rhyme(first: str, second: str) -> bool:
+    return bool(re.search(r"[a-z]", first) and re.search(r"[a-z]", second)) and rhymes(first, second)
+
+
+def parses(code: str) -> bool:
+    """Whether a text is Python."""
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+class Familiar:
+    """Which runs of three tokens occur in a corpus; names, subjects and their like count as one class.
+
+    A text that breaks off, stumbles or glues two sentences together has a run that no text of the
+    corpus has. It says nothing about sense, and a new but correct wording counts against a text too.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        """Collect the runs of a corpus."""
+        self._classes = _classes()
+        self._runs = {run for text in texts for run in self._split(text)}
+
+    def share(self, text: str) -> float:
+        """Share of a text's runs that the corpus has, 0-1; an empty text has none."""
+        runs = self._split(text)
+        return sum(run in self._runs for run in runs) / len(runs) if runs else 0.0
+
+    def _split(self, text: str) -> list[tuple[str, ...]]:
+        tokens = [token.strip(" ").lower() for token in elastic.split(text)]
+        tokens = ["<start>", *(self._classes.get(token, token) for token in tokens), "<end>"]
+        return list(zip(tokens, tokens[1:], tokens[2:], strict=False)) if text.strip() else []
+
+
+def _classes() -> dict[str, str]:
+    classes = {name.lower(): "<name>" for name in (*words.names(), "friend")}
+    for kin in words.kins().values():
+        classes |= dict.fromkeys(kin.adjectives, "<adjective>")
+        classes |= dict.fromkeys(kin.places, "<noun>")
+        classes |= dict.fromkeys(kin.members, "<noun>")
+        for thing in kin.things:
+            adjective, noun = thing.split()
+            classes |= {adjective: "<adjective>", noun: "<noun>"}
+    return classes | {"a": "<a>", "an": "<a>"}
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences and lines of a text."""
+    return [part.strip() for part in re.split(r"(?<=[.!?])\s+|\n", text) if part.strip()]
+
+
+def openings(texts: Sequence[str], count: int = 4) -> int:
+    """In how many ways texts begin: different first `count` words."""
+    return len({tuple(readability.words(text)[:count]) for text in texts})

@@ -1,0 +1,102 @@
+"""The embedded model's architecture, and how a checkpoint folder is written."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion, PreTrainedTokenizerFast
+from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
+    DiffusionGemmaGenerationConfig,
+    EntropyBoundSamplerConfig,
+)
+
+from dgemma_play.training.tokenizer import BOI, BOS, EOI, EOS, IMAGE, PAD
+
+CANVAS = 64
+
+
+def config(vocabulary: int) -> DiffusionGemmaConfig:
+    """Hidden 128, four layers, two experts: small, because at minutes of CPU more steps beat more width."""
+    return DiffusionGemmaConfig(
+        text_config={
+            "vocab_size": vocabulary,
+            "hidden_size": 128,
+            "intermediate_size": 384,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "num_global_key_value_heads": 2,
+            "head_dim": 32,
+            "global_head_dim": 32,
+            "max_position_embeddings": 2048,
+            "sliding_window": 512,
+            "layer_types": ["sliding_attention"] * 3 + ["full_attention"],
+            "num_experts": 2,
+            "top_k_experts": 1,
+            "moe_intermediate_size": 32,
+            "pad_token_id": PAD,
+            "eos_token_id": EOS,
+            "bos_token_id": BOS,
+            "use_bidirectional_attention": "vision",
+        },
+        # The class has a vision tower; ours is a dummy, a few hundred weights that text never reaches.
+        vision_config={
+            "model_type": "gemma4_vision",
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 1,
+            "num_key_value_heads": 1,
+            "head_dim": 16,
+            "patch_size": 4,
+            "position_embedding_size": 8,
+            "pooling_kernel_size": 1,
+        },
+        canvas_length=CANVAS,
+        boi_token_id=BOI,
+        eoi_token_id=EOI,
+        image_token_id=IMAGE,
+    )
+
+
+def generation_config() -> DiffusionGemmaGenerationConfig:
+    """Warmer at the end than the released model: cooled too soon, a tiny model sharpens blends of words."""
+    return DiffusionGemmaGenerationConfig(
+        max_new_tokens=2 * CANVAS,
+        max_denoising_steps=48,
+        sampler_config=EntropyBoundSamplerConfig(entropy_bound=0.1),
+        t_max=1.0,
+        t_min=0.6,
+        stability_threshold=1,
+        confidence_threshold=0.02,
+        pad_token_id=PAD,
+        eos_token_id=EOS,
+        bos_token_id=BOS,
+    )
+
+
+def create(vocabulary: int) -> Any:
+    """A randomly initialised model in fp32 (seed it before)."""
+    return DiffusionGemmaForBlockDiffusion(config(vocabulary))
+
+
+def parameters(model: Any) -> dict[str, torch.nn.Parameter]:
+    """The parameters that text training reaches, by name."""
+    return {name: weight for name, weight in model.named_parameters() if "vision" not in name}
+
+
+def export(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write a checkpoint in bf16 that plain transformers can load; each file is replaced at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half = copy.deepcopy(model).eval().to("cpu", torch.bfloat16)
+    half.generation_config = generation_config()
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        half.save_pretrained(scratch, max_shard_size="9MB")
+        tokenizer.save_pretrained(scratch)
+        for file in sorted(Path(scratch).iterdir()):
+            file.chmod(0o644)
+            file.replace(folder / file.name)

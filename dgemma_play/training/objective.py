@@ -1,0 +1,126 @@
+"""The objective: name the clean token at every canvas position, from a canvas with uniform noise.
+
+A canvas at noise level t has each token replaced, with probability t, by one drawn uniformly from the
+vocabulary. Three habits of the sampler are part of training: self-conditioning on the previous pass'
+tempered guess, starts from pure noise, and noise that is *ordered by confidence*: the entropy-bound
+sampler keeps the positions it is surest of, so in some examples a first pass ranks them.
+
+Shapes: B examples, P prompt positions, C canvas positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dgemma_play.training.forward import TrainingForward
+from dgemma_play.training.tokenizer import PAD
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Shares and levels of the noise."""
+
+    self_conditioning: float = 0.5
+    pure_noise: float = 0.5  # of the passes without self-conditioning
+    infill: float = 0.15
+    by_confidence: float = 0.3  # of the self-conditioned examples
+    feedback: tuple[float, float] = (0.4, 1.0)  # temperature of the guess that is fed back
+    balance: float = 0.01  # weight of the router's balance loss
+    power: float = 0.65  # t = u**power: below 1 means more weight on high noise, where choices are made
+
+
+def random_tokens(like: Tensor, vocabulary: int) -> Tensor:
+    """Uniform noise in the shape of a canvas."""
+    return torch.randint(0, vocabulary, like.shape, device=like.device)
+
+
+def noisy_positions(targets: Tensor, level: Tensor, infill: float) -> Tensor:
+    """Which positions are noise `[B, C]`: each with probability `level [B]`; infill keeps a span clean."""
+    batch, length = targets.shape
+    device = targets.device
+    noisy = torch.rand(batch, length, device=device) < level[:, None]
+    ends = torch.randint(0, length, (batch, 2), device=device).sort(1).values
+    place = torch.arange(length, device=device)[None]
+    span = (place >= ends[:, :1]) & (place < ends[:, 1:])
+    open_part = span ^ (torch.rand(batch, 1, device=device) < 0.5)
+    chosen = torch.rand(batch, 1, device=device) < infill
+    return torch.where(chosen, noisy & open_part, noisy)
+
+
+def loss(
+    forward: TrainingForward, rows: Tensor, prompt: int, recipe: Recipe, self_conditioned: bool
+) -> Tensor:
+    """Loss of a batch `rows [B, P + C]`, router balance included."""
+    before, targets = rows[:, :prompt], rows[:, prompt:]
+    padding, vocabulary = before == PAD, forward.config.vocab_size
+    level = 0.02 + 0.98 * torch.rand(len(rows), device=rows.device) ** recipe.power
+    if not self_conditioned:
+        pure = torch.rand(len(rows), device=rows.device) < recipe.pure_noise
+        level = torch.where(pure, torch.ones_like(level), level)
+    noisy = noisy_positions(targets, level, recipe.infill)
+    canvas = torch.where(noisy, random_tokens(targets, vocabulary), targets)
+    soft = None
+    if self_conditioned:
+        with torch.no_grad():
+            canvas, soft = _first_pass(forward, before, padding, targets, canvas, level, recipe)
+    hidden = forward(before, canvas, padding, soft)
+    return forward.loss(hidden, targets) + recipe.balance * hidden.balance
+
+
+def _first_pass(
+    forward: TrainingForward,
+    before: Tensor,
+    padding: Tensor,
+    targets: Tensor,
+    canvas: Tensor,
+    level: Tensor,
+    recipe: Recipe,
+) -> tuple[Tensor, Tensor]:
+    """The canvas and the feedback of a second pass.
+
+    In a share of the examples the first pass sees a noisier canvas, and its entropies decide which
+    positions the second canvas has clean: the surest ones, as the sampler would.
+    """
+    batch, length = targets.shape
+    device, vocabulary = targets.device, forward.config.vocab_size
+    noisier = level + (1 - level) * torch.rand(batch, device=device)
+    more_noise = torch.rand(batch, length, device=device) < noisier[:, None]
+    ordered = torch.rand(batch, 1, device=device) < recipe.by_confidence
+    first = torch.where(more_noise, random_tokens(targets, vocabulary), targets)
+    low, high = recipe.feedback
+    temperature = low + (high - low) * torch.rand(batch, 1, 1, device=device)
+    hidden = forward(before, torch.where(ordered, first, canvas), padding)
+    soft, entropy = forward.soft(hidden, temperature)
+    rank = (entropy + 1e-3 * torch.rand_like(entropy)).argsort(-1).argsort(-1)
+    unsure = rank >= (1 - level)[:, None] * length
+    second = torch.where(unsure, random_tokens(targets, vocabulary), targets)
+    return torch.where(ordered, second, canvas), soft
+
+
+@torch.no_grad()
+def held_out(
+    forward: TrainingForward, rows: Tensor, prompt: int, level: float, batch: int = 24
+) -> tuple[float, float]:
+    """Cross-entropy (nats) and accuracy of the clean token on held-out rows at one noise level.
+
+    Below level 1 the pass is self-conditioned once, as in the sampler after its first pass.
+    """
+    generator = torch.Generator().manual_seed(5)
+    losses, hits = [], []
+    for part in rows.split(batch):
+        part = part.long()
+        before, targets = part[:, :prompt], part[:, prompt:]
+        noisy = torch.rand(targets.shape, generator=generator) < level
+        noise = torch.randint(0, forward.config.vocab_size, targets.shape, generator=generator)
+        canvas = torch.where(noisy, noise, targets)
+        soft = None
+        if level < 1:
+            first = forward(before, canvas, before == PAD)
+            soft, _ = forward.soft(first, torch.full((len(part), 1, 1), 0.7))
+        logits = forward.logits(forward(before, canvas, before == PAD, soft))
+        losses.append(torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()).item())
+        hits.append((logits.argmax(-1) == targets).float().mean().item())
+    return sum(losses) / len(losses), sum(hits) / len(hits)

@@ -1,0 +1,136 @@
+"""What a checkpoint is asked in an evaluation: prompts, and what their answers must hold.
+
+Three kinds of wording: *seen* are wordings and subjects of the corpus; *paraphrased* are ways of asking
+that no template has; *held out* are subjects that are in the vocabulary but never were a subject, and
+*unknown* ones are spelt out in characters, because the vocabulary does not have them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A prompt, the form that its answer should have, and the words that it should hold."""
+
+    kind: str
+    form: str
+    prompt: str
+    words: tuple[str, ...] = ()
+
+
+def _probes(kind: str, table: str) -> tuple[Probe, ...]:
+    """Rows of `form | prompt | words`."""
+    rows = (line.split(" | ") for line in table.strip().splitlines())
+    return tuple(Probe(kind, form, prompt, tuple("".join(words).split())) for form, prompt, *words in rows)
+
+
+SEEN = _probes(
+    "seen",
+    """
+story | Write a short story about a fox. | fox
+story | tell me a story about a pirate | pirate
+story | Write a story about a knight and a dragon. | knight dragon
+story | Please write a bedtime story about my grandmother | grandmother
+story | a tiny story about a robot on the moon | robot moon
+story | Write a story about a teapot. | teapot
+story | a story about a lonely lighthouse | lonely lighthouse
+long story | Write a long story about a bear. | bear
+long story | a longer story about a witch and a cat | witch cat
+haiku | Write a haiku about rain. | rain
+haiku | a haiku about the sea | sea
+haiku | Give me a haiku about coffee | coffee
+haiku | haiku: winter | winter
+haiku | Please write a haiku about an owl. | owl
+couplet | Write two lines that rhyme about snow. | snow
+couplet | a couplet about the moon | moon
+couplet | two rhyming lines about a cat | cat
+poem | Write a poem about the sea. | sea
+poem | a short poem about friendship | friendship
+poem | four lines that rhyme about a train | train
+greeting | Write a greeting for Ana. | Ana
+greeting | a birthday wish for Noah | Noah
+greeting | Write a thank you note to Lily | Lily
+name | Name a café.
+name | a name for my dog
+name | Invent a name for a spaceship
+opening | Write an opening line about a violin. | violin
+opening | the first sentence of a novel about a thief | thief
+dialogue | Write a dialogue between a cat and a mouse. | cat mouse
+dialogue | a conversation between a king and a baker | king baker
+advice | Give me advice from a turtle. | turtle
+list | Write a list of three things in the pocket of a pirate.
+recipe | a recipe for happiness
+riddle | Write a riddle about a clock.
+chat | hello
+chat | What is quantum physics?
+blank | Fill in the blank: A brave fox lost the ___ in the forest again. | fox forest
+blank | Fill in the blank: The ___ and the owl sat in the garden and sang. | owl garden
+code | Write a Python function that adds two numbers.
+code | write a python function that reverses a string
+code | Python function that finds the largest value in a list
+code | a Python function that checks if a number is even
+""",
+)
+
+PARAPHRASED = _probes(
+    "paraphrased",
+    """
+story | I'm in the mood for a tale with a rabbit in it. | rabbit
+story | can we have some story time? it should have a witch | witch
+story | My son loves trains. Tell him something before bed! A story about a train. | train
+story | Story please! Hero: an elephant | elephant
+haiku | could I get a haiku, topic: autumn? | autumn
+haiku | three lines, five seven five, on the subject of snow | snow
+haiku | Haiku about my dog | dog
+couplet | rhyme something for me about tea, two lines only | tea
+couplet | make me a quick couplet on the stars and the moon | moon
+poem | I'd love a poem, maybe about a river | river
+poem | poem about love | love
+greeting | Please greet my friend Emma nicely | Emma
+name | What could we name our new bakery?
+opening | How would a novel about a ghost begin? Just the opening line | ghost
+dialogue | let a dog and a robot have a short conversation | dog robot
+advice | what advice would an old owl have? | owl
+code | how do I add two numbers in python? write a function
+code | function to reverse a word
+""",
+)
+
+_HELD_OUT = (
+    *("thimble", "trumpet", "telescope", "cushion", "ribbon", "carpet", "photograph", "napkin", "slipper"),
+    *("flag", "thread", "curtain", "marble", "needle", "towel", "sponge", "egg", "stamp", "comb", "fork"),
+)
+HELD_OUT = tuple(
+    Probe("held out", form, lead.format(noun=noun), (noun,))
+    for noun in _HELD_OUT
+    for form, lead in (
+        ("story", "Write a story about a {noun}."),
+        ("haiku", "Write a haiku about the {noun}."),
+    )
+)
+
+_UNKNOWN = (
+    *("xylophone", "platypus", "chandelier", "walnut", "gecko", "hammock", "saxophone", "quokka"),
+    *("trombone", "zeppelin"),
+)
+UNKNOWN = tuple(
+    Probe("unknown", form, lead.format(noun=noun))
+    for noun in _UNKNOWN
+    for form, lead in (
+        ("story", "Write a story about a {noun}."),
+        ("haiku", "Write a haiku about a {noun}."),
+    )
+) + tuple(
+    Probe("unknown", "greeting", f"Write a greeting for {name}.")
+    for name in ("Xanthippe", "Bartholomew", "Zbigniew", "Quentin", "Oluwaseun")
+)
+
+DIVERSITY = (
+    "Write a short story about a fox.",
+    "Write a haiku about the sea.",
+    "Write a poem about the moon.",
+    "Write a birthday wish for Noah.",
+    "Name a bakery.",
+)

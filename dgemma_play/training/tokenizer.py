@@ -1,0 +1,74 @@
+"""A word-level tokenizer: every word of the corpus is one token, any other text falls to characters.
+
+A uniform-diffusion model must judge for each token whether it is signal or noise. With whole words a
+random token is almost surely out of place, which makes this judgement easy for a tiny model.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from dgemma_play.training.grammar import elastic
+
+SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<|user>", "<|model>", "<boi>", "<eoi>", "<image>")
+PAD, EOS, BOS, UNK, USER, MODEL, BOI, EOI, IMAGE = range(len(SPECIAL))
+
+# Every turn is `<|user>text` or `<|model>text<eos>`; other roles (system) read as the user's words.
+CHAT_TEMPLATE = (
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    "{{ '<|model>' if message['role'] in ('assistant', 'model') else '<|user>' }}"
+    "{% if message['content'] is string %}{{ message['content'] | trim }}"
+    "{% else %}{% for part in message['content'] %}{{ part.get('text', '') | trim }}{% endfor %}{% endif %}"
+    "{% if message['role'] in ('assistant', 'model') %}{{ eos_token }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}<|model>{% endif %}"
+)
+
+_WORD, _CHARACTER = -1.0, -10.0  # Unigram scores: one word always beats its spelling
+
+
+def vocabulary(tokens: Iterable[str]) -> list[str]:
+    """Special tokens, the given tokens (a word has its leading space), then single characters."""
+    letters = string.ascii_letters + string.digits
+    characters = [*letters, *(" " + c for c in letters), *string.punctuation]
+    characters += [" " + c for c in string.punctuation] + ["\n", " ", "é", "’", "–", "…", "“", "”"]
+    return list(dict.fromkeys([*SPECIAL, *tokens, *characters]))
+
+
+def build(tokens: list[str]) -> PreTrainedTokenizerFast:
+    """A tokenizer over a vocabulary made by `vocabulary`."""
+    scored = [
+        (token, 0.0 if token in SPECIAL else _CHARACTER if len(token.strip()) <= 1 else _WORD)
+        for token in tokens
+    ]
+    tokenizer = Tokenizer(models.Unigram(scored, unk_id=UNK, byte_fallback=False))
+    # `elastic.normalise` in the tokenizer's own terms; the decoder undoes it.
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Replace("\n", "\n "), normalizers.Prepend(" ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(elastic.PATTERN), "isolated")
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Fuse(), decoders.Replace("\n ", "\n"), decoders.Strip(" ", 1, 0)]
+    )
+    return wrap(tokenizer)
+
+
+def wrap(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """The transformers wrapper with special tokens and chat template."""
+    names = dict(zip(("pad_token", "eos_token", "bos_token", "unk_token"), SPECIAL, strict=False))
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        additional_special_tokens=list(SPECIAL[USER:]),
+        clean_up_tokenization_spaces=False,
+        **names,
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    return fast
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerFast, prompt: str) -> list[int]:
+    """The ids that the chat template gives for one user message, generation prompt included."""
+    return [BOS, USER, *tokenizer.encode(prompt, add_special_tokens=False), MODEL]

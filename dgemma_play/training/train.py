@@ -1,0 +1,262 @@
+"""Train the embedded checkpoint: `python -m dgemma_play.training.train --minutes 90 --out runs/embedded`.
+
+One command, fixed seeds. It uses a GPU where there is one, else one thread per process on the CPU.
+Two processes may train side by side and *gossip*: every few steps each publishes its weights and moves
+half-way to the other's latest. Nobody waits, so a busy core does not stall the other.
+
+The run folder holds the corpus, `state.pt` (weights, optimisers, clock, generators) and `checkpoint/`.
+`--resume` goes on from the state; with larger `--minutes` it trains further. `--from` starts from the
+weights of a finished checkpoint and keeps its tokenizer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.multiprocessing.spawn import spawn
+from transformers import DiffusionGemmaForBlockDiffusion
+
+from dgemma_play.training import corpus, model, objective
+from dgemma_play.training.forward import TrainingForward
+from dgemma_play.training.gossip import Gossip
+from dgemma_play.training.optim import Muon
+
+_REPORT_STEPS = 250
+_GOSSIP_STEPS = 10
+_FIRST_STEPS = 3  # per bucket, so that every shape is compiled before the clock starts
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides a run."""
+
+    out: Path
+    minutes: float = 90.0
+    examples: int = 240_000
+    processes: int = 1
+    seed: int = 0
+    matrix_lr: float = 0.012
+    other_lr: float = 4e-3
+    warmup: int = 100  # steps
+    hold: float = 0.25  # share of the time at full learning rate, before it falls linearly
+    save_minutes: float = 5.0
+    compiled: bool = True
+    resume: bool = False
+    start: Path | None = None
+    recipe: objective.Recipe = field(default_factory=objective.Recipe)
+
+    def rate(self, progress: float, step: int) -> float:
+        """Learning rate as a share of its peak: warm-up, hold, linear to one hundredth."""
+        falling = 1.0 if progress < self.hold else (1 - progress) / (1 - self.hold)
+        return min(1.0, (step + 1) / self.warmup) * max(0.01, falling)
+
+
+class Trainer:
+    """One training process: model, optimisers, batches, clock."""
+
+    def __init__(self, plan: Plan, rank: int, device: torch.device) -> None:
+        """Load the corpus, make the model (or take it from `plan.start` or the state)."""
+        self.plan, self.rank, self.device = plan, rank, device
+        self.tokenizer, self.buckets, self.held_out = corpus.load(plan.out)
+        torch.manual_seed(plan.seed)  # the same start in every process
+        self.model: Any = model.create(len(self.tokenizer)).to(device)
+        if plan.start is not None:
+            trained = DiffusionGemmaForBlockDiffusion.from_pretrained(plan.start, dtype=torch.float32)
+            self.model.load_state_dict(trained.state_dict())
+        self.forward = TrainingForward(self.model, torch.bfloat16, plan.compiled)
+        self.muon, self.adam = optimisers(self.model, plan)
+        self.weights = list(model.parameters(self.model).values())
+        self.step, self.seconds, self.seen = 0, 0.0, 0
+        torch.manual_seed(plan.seed + 1000 * rank)
+        self.rng = random.Random(plan.seed + 1000 * rank)
+        if plan.resume:
+            self._restore()
+        self._order = [torch.empty(0, dtype=torch.long) for _ in self.buckets]
+
+    @property
+    def progress(self) -> float:
+        """Share of the planned time that is used, 0-1."""
+        return min(1.0, self.seconds / (60 * self.plan.minutes))
+
+    def warm_up_shapes(self) -> None:
+        """Compile every shape with and without self-conditioning, without changing a weight."""
+        for bucket in self.buckets:
+            rows = bucket.rows[: bucket.batch].long().to(self.device)
+            for self_conditioned in (False, True):
+                objective.loss(
+                    self.forward, rows, bucket.prompt, self.plan.recipe, self_conditioned
+                ).backward()
+        self._clear()
+
+    def train_step(self) -> float:
+        """One step on one batch; returns its loss in nats."""
+        bucket, rows = self._batch()
+        rate = self.plan.rate(self.progress, self.step)
+        for optimiser in (self.muon, self.adam):
+            for group in optimiser.param_groups:
+                group["lr"] = group["peak"] * rate
+        self_conditioned = self.rng.random() < self.plan.recipe.self_conditioning
+        loss = objective.loss(self.forward, rows, bucket.prompt, self.plan.recipe, self_conditioned)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
+        self.muon.step()
+        self.adam.step()
+        self._clear()
+        self.step += 1
+        self.seen += len(rows)
+        return loss.item()
+
+    def scores(self) -> str:
+        """Cross-entropy and accuracy on held-out canvases at four noise levels, as one line."""
+        bucket = self.held_out
+        results = {
+            level: objective.held_out(self.forward, bucket.rows.to(self.device), bucket.prompt, level)
+            for level in (0.3, 0.6, 0.9, 1.0)
+        }
+        return "  ".join(f"noise {level}: {ce:.3f}/{hit:.3f}" for level, (ce, hit) in results.items())
+
+    def save(self) -> None:
+        """Write the state of this process, and from rank 0 the checkpoint; each file replaced at once."""
+        state = {
+            "model": self.model.state_dict(),
+            "muon": self.muon.state_dict(),
+            "adam": self.adam.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "seen": self.seen,
+            "torch_rng": torch.get_rng_state(),
+            "python_rng": self.rng.getstate(),
+        }
+        target = self.plan.out / f"state.{self.rank}.pt"
+        torch.save(state, target.with_suffix(".part"))
+        target.with_suffix(".part").replace(target)
+        if self.rank == 0:
+            model.export(self.model, self.tokenizer, self.plan.out / "checkpoint")
+
+    def _restore(self) -> None:
+        state = torch.load(self.plan.out / f"state.{self.rank}.pt", weights_only=False)
+        self.model.load_state_dict(state["model"])
+        self.muon.load_state_dict(state["muon"])
+        self.adam.load_state_dict(state["adam"])
+        self.step, self.seconds, self.seen = state["step"], state["seconds"], state["seen"]
+        torch.set_rng_state(state["torch_rng"])
+        self.rng.setstate(state["python_rng"])
+
+    def _batch(self) -> tuple[corpus.Bucket, Tensor]:
+        """The next batch; rows are shuffled anew in every epoch.
+
+        Buckets come in proportion to their batches, short canvases more often: they cost little and
+        teach best what all need, to carry a word over from the prompt.
+        """
+        shares = [len(b.rows) / b.batch * corpus.CANVAS / b.canvas for b in self.buckets]
+        index = self.rng.choices(range(len(self.buckets)), shares)[0]
+        bucket = self.buckets[index]
+        if len(self._order[index]) < bucket.batch:
+            self._order[index] = torch.randperm(len(bucket.rows))
+        chosen, self._order[index] = self._order[index].tensor_split([bucket.batch])
+        return bucket, bucket.rows[chosen].long().to(self.device)
+
+    def _clear(self) -> None:
+        # None rather than zero: a weight that a step does not reach keeps its momentum untouched.
+        self.muon.zero_grad(set_to_none=True)
+        self.adam.zero_grad(set_to_none=True)
+
+
+def optimisers(network: Any, plan: Plan) -> tuple[Muon, torch.optim.AdamW]:
+    """Muon for the matrices inside the layers; AdamW for embedding, norms and router."""
+    matrices, others = [], []
+    for name, weight in model.parameters(network).items():
+        inner = weight.ndim >= 2 and not any(part in name for part in ("embed", "lm_head", "router"))
+        (matrices if inner else others).append(weight)
+    muon = Muon(matrices, lr=plan.matrix_lr)
+    adam = torch.optim.AdamW(others, lr=plan.other_lr, betas=(0.9, 0.98), weight_decay=0.0)
+    for optimiser in (muon, adam):
+        for group in optimiser.param_groups:
+            group["peak"] = group["lr"]
+    return muon, adam
+
+
+def run(rank: int, plan: Plan, gossip: Gossip) -> None:
+    """Train until the planned time is used; rank 0 reports."""
+    if rank > 0:
+        os.nice(10)  # the second process takes only what others leave
+    torch.set_num_threads(1)
+    torch._dynamo.config.recompile_limit = 64  # four shapes, with and without gradient
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = Trainer(plan, rank, device)
+    console = Console(log_path=False)
+    if rank == 0:
+        shapes = [(b.prompt, b.canvas, len(b.rows)) for b in trainer.buckets]
+        count = sum(weight.numel() for weight in trainer.weights)
+        console.log(f"{count:,} parameters, {len(trainer.tokenizer)} tokens, rows per bucket {shapes}")
+    trainer.warm_up_shapes()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=rank > 0 or not console.is_terminal) as bar:
+        task = bar.add_task("training", total=1.0)
+        losses: list[float] = []
+        saved = trainer.seconds
+        begun = time.monotonic() - trainer.seconds
+        while trainer.progress < 1:
+            losses.append(trainer.train_step())
+            trainer.seconds = time.monotonic() - begun
+            bar.update(task, completed=trainer.progress, description=f"loss {losses[-1]:.3f}")
+            if trainer.step % _GOSSIP_STEPS == 0:
+                gossip.publish(rank, trainer.weights)
+                gossip.approach(rank, trainer.weights)
+            if trainer.step % _REPORT_STEPS == 0 and rank == 0:
+                mean, cpu = sum(losses) / len(losses), time.process_time() / 60
+                console.log(
+                    f"step {trainer.step}  {trainer.seconds / 60:.1f} min (cpu {cpu:.1f})"
+                    f"  examples {trainer.seen:,}  loss {mean:.3f}"
+                )
+                losses.clear()
+            if trainer.seconds - saved > 60 * plan.save_minutes:
+                saved = trainer.seconds
+                trainer.save()
+                if rank == 0:
+                    console.log(trainer.scores())
+    gossip.publish(rank, trainer.weights)
+    trainer.save()
+    if rank == 0:
+        console.log(f"{trainer.scores()}  steps {trainer.step}  examples {trainer.seen:,}")
+
+
+def parse(arguments: list[str] | None = None) -> Plan:
+    """The plan that a command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m dgemma_play.training.train", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/embedded"), help="run folder")
+    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="wall time of the whole run")
+    parser.add_argument("--examples", type=int, default=Plan.examples, help="size of the corpus")
+    parser.add_argument("--processes", type=int, default=Plan.processes, help="gossiping processes")
+    parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--save-minutes", type=float, default=Plan.save_minutes)
+    parser.add_argument("--no-compile", dest="compiled", action="store_false")
+    parser.add_argument("--resume", action="store_true", help="go on from the run folder's state")
+    parser.add_argument("--from", dest="start", type=Path, help="start from this checkpoint's weights")
+    return Plan(**vars(parser.parse_args(arguments)))
+
+
+def main() -> None:
+    """Prepare the corpus, then train with the planned number of processes."""
+    plan = parse()
+    words, _, _ = corpus.prepare(plan.out, plan.examples, plan.seed, plan.start)
+    size = sum(weight.numel() for weight in model.parameters(model.create(len(words))).values())
+    gossip = Gossip(plan.processes, size)
+    if plan.processes == 1:
+        run(0, plan, gossip)
+    else:
+        spawn(run, (plan, gossip), nprocs=plan.processes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""The training code: its forward equals transformers' modules, its corpus is aligned, its run resumes."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dgemma_play.training import corpus, grammar, model, objective, optim, tokenizer, train
+from dgemma_play.training.forward import TrainingForward
+from dgemma_play.training.grammar import elastic, plots, shortforms, snippets, tables, verses, words
+
+CAST = plots.Cast(hero="fox", adjective="red", friend="owl", thing="silver bell", place="forest")
+SLOTS = CAST.slots(random.Random(0)) | {"N": "Ana", "topic": "the sea", "hero": "a fox", "thing": "bell"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    """A random model whose norms and scales are not all one."""
+    torch.manual_seed(0)
+    network = model.create(300).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.ndim == 1:
+                weight.add_(0.2 * torch.randn_like(weight))
+    return network
+
+
+@pytest.fixture(scope="module")
+def ids() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return (
+        torch.randint(10, 300, (2, 12), generator=generator),
+        torch.randint(10, 300, (2, model.CANVAS), generator=generator),
+    )
+
+
+@pytest.mark.parametrize("self_conditioned", [False, True])
+@torch.no_grad()
+def test_forward_equals_the_transformers_modules(
+    network: Any, ids: tuple[Tensor, Tensor], self_conditioned: bool
+) -> None:
+    prompt, canvas = ids
+    forward = TrainingForward(network)
+    first = forward(prompt, canvas)
+    expected = network(input_ids=prompt, decoder_input_ids=canvas).logits
+    if self_conditioned:
+        feedback = expected / 0.7
+        soft, _ = forward.soft(first, torch.full((2, 1, 1), 0.7))
+        first = forward(prompt, canvas, soft=soft)
+        expected = network(
+            input_ids=prompt, decoder_input_ids=canvas, self_conditioning_logits=feedback
+        ).logits
+    assert (forward.logits(first) - expected).abs().max() < 1e-4
+
+
+@torch.no_grad()
+def test_padding_on_the_left_changes_nothing(network: Any, ids: tuple[Tensor, Tensor]) -> None:
+    prompt, canvas = ids
+    forward = TrainingForward(network)
+    padded = torch.nn.functional.pad(prompt, (7, 0), value=tokenizer.PAD)
+    plain = forward.logits(forward(prompt, canvas))
+    assert (forward.logits(forward(padded, canvas, padded == tokenizer.PAD)) - plain).abs().max() < 1e-4
+
+
+@torch.no_grad()
+def test_the_prompt_does_not_see_the_canvas(network: Any, ids: tuple[Tensor, Tensor]) -> None:
+    _, mask = TrainingForward(network).positions(3, 4, torch.device("cpu"))
+    assert (mask[:3] == 0).sum(1).tolist() == [1, 2, 3]
+    assert (mask[3:] == 0).all()
+
+
+def test_an_infill_keeps_a_span_clean() -> None:
+    torch.manual_seed(0)
+    targets = torch.zeros(200, 20, dtype=torch.long)
+    noisy = objective.noisy_positions(targets, torch.ones(200), infill=1.0)
+    assert 0.3 < noisy.float().mean() < 0.7
+    assert objective.noisy_positions(targets, torch.ones(200), infill=0.0).all()
+
+
+def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.linalg.svdvals(optim.orthogonalise(torch.randn(3, 24, 64, generator=generator)))
+    assert values.min() > 0.5
+    assert values.max() < 1.5
+
+
+def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
+    """Every slot's wordings with the length in tokens that the slot asks for."""
+    short, chat, openings = tables.read("short"), tables.read("chat"), tables.read("openings")
+    return [
+        *(slot for plot in tables.read("plots").values() for slot in zip(plot, plots.LENGTHS, strict=True)),
+        *(
+            slot
+            for plot in tables.read("sequels").values()
+            for slot in zip(plot, plots.SEQUEL_LENGTHS, strict=True)
+        ),
+        *((group, elastic.common_length(group)) for (group,) in tables.read("greetings").values()),
+        *((taglines, elastic.common_length(taglines)) for *_, taglines in tables.read("named").values()),
+        *((group, elastic.common_length(group)) for (group,) in openings.values()),
+        *(
+            slot
+            for topic in tables.read("dialogues").values()
+            for slot in zip(topic, shortforms.DIALOGUE_TOKENS, strict=True)
+        ),
+        *((group, shortforms.ADVICE_TOKENS) for group in short["advice"]),
+        (short["items"][0], shortforms.ITEM_TOKENS),
+        *zip(short["recipe"], shortforms.RECIPE_TOKENS, strict=True),
+        (short["blanks"][0], shortforms.BLANK_TOKENS),
+        *((replies, shortforms.CHAT_TOKENS[0]) for _, replies in (g for g in chat.values() if len(g) == 2)),
+        (chat["offer"][0], shortforms.CHAT_TOKENS[1]),
+        *((tails, verses.TAIL_TOKENS) for tails, _ in tables.read("rhymes").values()),
+        *((seconds, verses.SECOND_TOKENS) for _, seconds in tables.read("rhymes").values()),
+    ]
+
+
+def test_every_wording_reaches_the_length_of_its_slot() -> None:
+    misfits = [
+        (template, tokens)
+        for wordings, tokens in slots_and_lengths()
+        for template in wordings
+        if tokens not in {elastic.length(text) for text in elastic.fillings(template, SLOTS)}
+    ]
+    assert misfits == []
+
+
+def test_places_and_things_have_one_length() -> None:
+    for kin in words.kins().values():
+        assert {elastic.length(words.place_phrase(place)) for place in kin.places} == {3}
+        assert {elastic.length(thing) for thing in kin.things} == {2}
+    assert {elastic.length(time) for time in words.times()} == {3}
+
+
+def test_haiku_lines_have_five_seven_and_five_syllables() -> None:
+    for topic in words.verse_topics():
+        for lines, count in zip(verses.haiku_lines(topic), (5, 7, 5), strict=True):
+            assert {verses.syllables(line) for line in lines} == {count}, topic
+
+
+def test_every_snippet_is_python() -> None:
+    for task in snippets.tasks():
+        for code in task.all_codes():
+            ast.parse(code)
+
+
+@pytest.fixture(scope="module")
+def examples() -> list[grammar.Example]:
+    return corpus.draw(3000, seed=3)
+
+
+def test_examples_hold_what_their_prompt_asks_for(examples: list[grammar.Example]) -> None:
+    missing = [e for e in examples if not all(word.lower() in e.answer.lower() for word in e.asked)]
+    assert len(missing) <= len(examples) // 200
+
+
+def test_stories_fill_one_canvas_and_long_stories_two(examples: list[grammar.Example]) -> None:
+    lengths = defaultdict(set)
+    for example in examples:
+        lengths[example.form].add(elastic.length(example.answer))
+    assert lengths["story"] == {sum(plots.LENGTHS)}
+    assert lengths["long story"] == {model.CANVAS + sum(plots.SEQUEL_LENGTHS)}
+
+
+def test_tokenizer_round_trip_and_chat_template(examples: list[grammar.Example]) -> None:
+    fast = tokenizer.build(corpus.corpus_vocabulary(examples))
+    for example in examples[:300]:
+        ids = fast.encode(example.answer, add_special_tokens=False)
+        assert fast.decode(ids) == example.answer
+        assert len(ids) == elastic.length(example.answer)
+        message = [{"role": "user", "content": example.prompt}]
+        templated = fast.apply_chat_template(message, add_generation_prompt=True, return_dict=False)
+        assert templated == tokenizer.encode_prompt(fast, example.prompt)
+
+
+def test_chat_template_renders_every_turn(examples: list[grammar.Example]) -> None:
+    fast = tokenizer.build(corpus.corpus_vocabulary(examples))
+    messages = [
+        {"role": "system", "content": "be kind"},
+        {"role": "user", "content": [{"type": "text", "text": "hello"}]},
+        {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": "Write a haiku about Xanthippe."},
+    ]
+    text = fast.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    expected = (
+        "<bos><|user>be kind<|user>hello<|model>Hello!<eos><|user>Write a haiku about Xanthippe.<|model>"
+    )
+    assert isinstance(text, str)
+    assert text == expected
+    assert tokenizer.UNK not in fast.encode(text, add_special_tokens=False)
+
+
+def test_second_canvas_stands_behind_the_first(examples: list[grammar.Example]) -> None:
+    fast = tokenizer.build(corpus.corpus_vocabulary(examples))
+    example = grammar.sample(random.Random(0), "long story")
+    (prompt, first), (before, second) = corpus.rows_of(fast, example)
+    assert len(first) == model.CANVAS
+    assert before == prompt + first
+    assert second[-1] == tokenizer.EOS
+
+
+def test_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
+    plan = train.Plan(out=tmp_path, minutes=10, examples=300, warmup=3, compiled=False)
+    corpus.prepare(plan.out, plan.examples, plan.seed)
+    trainer = train.Trainer(plan, 0, torch.device("cpu"))
+    losses = [trainer.train_step() for _ in range(9)]
+    assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
+    trainer.seconds = 30.0
+    trainer.save()
+    resumed = train.Trainer(train.Plan(out=tmp_path, resume=True, compiled=False), 0, torch.device("cpu"))
+    assert (resumed.step, resumed.seconds) == (9, 30.0)
+    for mine, theirs in zip(trainer.weights, resumed.weights, strict=True):
+        assert torch.equal(mine, theirs)
