@@ -35,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             terminal.replay(Console(), trace)
         else:
             trace = _denoise(options)
-        terminal.summary(Console(), trace)
         if options.save:
             trace.save(options.save)
+        terminal.summary(Console(), trace)
     except PlayError as error:
         print(error, file=sys.stderr)
         return 2

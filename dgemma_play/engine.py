@@ -107,10 +107,10 @@ def denoise(
     resolved = (settings or Settings()).resolve(loaded.sampler_defaults)
     if starts is not None:
         raise InputError("Drafts can only begin from noise: leave starts out.")
-    rows = ROWS.check("rows", loaded.rows if rows is None else rows)
+    at_once: int = ROWS.check("rows", loaded.rows if rows is None else rows)
     facts = RunFacts(
         prompt=messages,
-        model=ModelFacts(loaded.name, loaded.revision, loaded.precision, str(loaded.device), rows),
+        model=ModelFacts(loaded.name, loaded.revision, loaded.precision, str(loaded.device), at_once),
         settings=resolved,
         canvas_length=loaded.canvas_length,
         eos_ids=loaded.eos_ids,

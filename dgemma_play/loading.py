@@ -39,6 +39,8 @@ from .recipes import RECIPES, Recipe, copy_recipe
 DEFAULT_ROWS = 8
 #: Checkpoints from this many bytes on show a progress bar and are worth a quantized copy.
 LARGE = 2_000_000_000
+#: Checkpoints up to this many bytes run on one thread of a processor.
+SMALL = 50_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,12 @@ class Loaded:
     precision: str
     rows: int
     reasons: tuple[str, ...]
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What a page tells of the model, as plain values."""
+        names = ("name", "precision", "rows", "canvas_length", "reasons")
+        return {name: getattr(self, name) for name in names} | {"device": str(self.device)}
 
     @property
     def canvas_length(self) -> int:
@@ -105,8 +113,8 @@ def load(name_or_path: str = EMBEDDED, precision: str = "auto", device: str = "a
     checkpoint = checkpoints.find(name_or_path)
     tokenizer = _tokenizer(checkpoint)
     model, notes = _model(checkpoint, recipe, chosen)
-    if chosen.type == "cpu" and name_or_path == EMBEDDED:
-        # Measured: with busy neighbours two threads make so small a model 13 to 21 times slower than one.
+    if chosen.type == "cpu" and checkpoint.bytes < SMALL:
+        # Measured: with busy neighbours two threads make the embedded model 13 to 21 times slower than one.
         torch.set_num_threads(1)
     return Loaded(
         model=model,

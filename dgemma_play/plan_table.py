@@ -21,8 +21,10 @@ CARDS = (16, 24, 32, 48, 80)
 def show(console: Console, model: str = RELEASED, memory: str | None = None) -> None:
     """Print the plan of `model` for a card of `memory` ("24GB"), else this machine's GPU, else common cards.
 
-    Reads no weights. Raises `LoadError`.
+    Reads no weights. Raises `LoadError`. In place of the embedded model, which fits everywhere, the released
+    one is planned.
     """
+    model = RELEASED if model == checkpoints.EMBEDDED else model
     config = checkpoints.config_of(model)
     free = parse_memory(memory) if memory else _free_memory()
     cards = [free] if free else [card * GIB for card in CARDS]
@@ -47,25 +49,29 @@ def show(console: Console, model: str = RELEASED, memory: str | None = None) -> 
 
 
 def _table(config: dict[str, Any], cards: list[int], unit: int) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("precision", no_wrap=True)
-    for name in (*GROUPS, "model", "scratch", "logits", "per draft", "contexts"):
-        table.add_column(name, justify="right")
-    for card in cards:
-        table.add_column(f"{card / GIB:.3g} GB", justify="right", style="bold")
-    for recipe in (recipe for recipes in RECIPES.values() for recipe in recipes):
-        needs = plan(config, recipe)
-        sizes = (
-            *(needs.groups[group] for group in GROUPS),
-            *(needs.model, needs.scratch, needs.logits, needs.draft + needs.context, DRAFTS * needs.context),
-        )
-        rows = (needs.rows_in(card - RESERVE) for card in cards)
+    """A column per recipe: eighty characters hold them all."""
+    recipes = [recipe for recipes in RECIPES.values() for recipe in recipes]
+    plans = [plan(config, recipe) for recipe in recipes]
+    table = Table("", box=None, pad_edge=False)
+    for recipe in recipes:
         linears = "" if recipe.linears == recipe.experts else f" + {recipe.linears}"
+        table.add_column(recipe.precision + linears, justify="right", no_wrap=True)
+    sizes = {group: [needs.groups[group] for needs in plans] for group in GROUPS}
+    sizes |= {
+        "model": [needs.model for needs in plans],
+        "scratch": [needs.scratch for needs in plans],
+        "logits": [needs.logits for needs in plans],
+        "per draft": [needs.draft + needs.context for needs in plans],
+        "contexts": [DRAFTS * needs.context for needs in plans],
+    }
+    for name, values in sizes.items():
         table.add_row(
-            recipe.precision + linears,
-            *(f"{size / unit:.2f}" for size in sizes),
-            *(str(count) if count else "–" for count in rows),
+            name, *(f"{value / unit:.2f}" for value in values), style="bold" if name == "model" else ""
         )
+    for card in cards:
+        rows = (needs.rows_in(card - RESERVE) for needs in plans)
+        at_once = (str(count) if count else "–" for count in rows)
+        table.add_row(f"drafts on {card / GIB:.3g} GB", *at_once, style="bold")
     return table
 
 

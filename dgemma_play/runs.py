@@ -226,7 +226,7 @@ class Runner:
         error = turn.pending.error
         if error is not None and not isinstance(error, PlayError):
             log.error("A run failed.", exc_info=error)
-        trace = turn.recorder.trace()
+        trace = turn.recorder.trace(cut_off="failed" if error else "stopped")
         if trace.tracks:
             cut_off = any(track.ended == "stopped" for track in trace.tracks)
             yield Ended(turn.run, stopped=cut_off and turn.stopped.is_set(), trace=trace)
@@ -280,13 +280,18 @@ class _Pending:
             return frames, self._passes
 
 
-def _messages(turn: _Turn) -> Iterator[Drafted]:
-    """What was computed, at most `RATE` times a second."""
+def _messages(turn: _Turn) -> Iterator[Drafted | Note]:
+    """What was computed, at most `RATE` times a second, and what the engine has to say of it."""
     encoder, pending = LiveEncoder(turn.run, turn.frames.facts.canvas_length), turn.pending
+    said = 0
     while True:
         frames, passes = pending.take()
         if not frames:
             return
         told = time.monotonic()
         yield Drafted(encoder.encode(frames, turn.recorder.words), passes)
+        notes = getattr(turn.frames, "notes", ())
+        for sentence in notes[said:]:
+            yield Note(turn.run, sentence)
+        said = len(notes)
         pending.ended.wait(max(0.0, told + 1 / RATE - time.monotonic()))

@@ -58,6 +58,8 @@ def run(console: Console, frames: Frames) -> Trace:
     except PlayError as error:
         console.print(Text(visible(str(error)), style="red"))
         return recorder.trace(cut_off="failed")
+    for sentence in getattr(frames, "notes", ()):
+        console.print(Text(sentence, style="yellow"))
     return recorder.trace()
 
 

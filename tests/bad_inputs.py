@@ -25,7 +25,6 @@ BAD_SETTINGS: list[tuple[str, Any, str]] = [
     ("confidence_threshold", 21, "confidence_threshold must be"),
     ("max_new_tokens", 0, "max_new_tokens must be"),
     ("max_new_tokens", 8193, "max_new_tokens must be"),
-    ("seed", 10**5000, "seed must be"),
     ("seed", -1, "seed must be"),
     ("seed", 2**32, "seed must be"),
     ("seed", "0; DROP TABLE", "seed must be"),

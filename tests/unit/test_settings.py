@@ -9,7 +9,7 @@ import pytest
 from dgemma_play.errors import InputError
 from dgemma_play.settings import FALLBACKS, KNOBS, Settings, add_arguments, check_prompt, from_arguments
 
-NO_NUMBERS = [float("nan"), float("inf"), float("-inf"), True, "1", [1], {}, 1j, 10**400]
+NO_NUMBERS = [float("nan"), float("inf"), float("-inf"), True, "1", [1], {}, 1j, 10**400, 10**5000]
 
 
 @pytest.mark.parametrize("name", KNOBS)
