@@ -47,6 +47,8 @@ def random_loaded(loaded: Any) -> Callable[..., Any]:
     import torch
     from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
+    from dgemma_play.training.model import NO_VISION
+
     def make(dtype: torch.dtype = torch.float32, **text: Any) -> Any:
         shape = {
             "vocab_size": len(loaded.tokenizer) + 200,
@@ -65,22 +67,10 @@ def random_loaded(loaded: Any) -> Callable[..., Any]:
             "top_k_experts": 2,
             "moe_intermediate_size": 32,
         }
-        vision = {
-            "model_type": "gemma4_vision",
-            "hidden_size": 16,
-            "intermediate_size": 16,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 1,
-            "num_key_value_heads": 1,
-            "head_dim": 16,
-            "patch_size": 4,
-            "position_embedding_size": 8,
-            "pooling_kernel_size": 1,
-        }
         special = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
         config = DiffusionGemmaConfig(
             text_config=shape | special | text,
-            vision_config=vision,
+            vision_config=dict(NO_VISION),
             canvas_length=16,
             boi_token_id=3,
             eoi_token_id=4,

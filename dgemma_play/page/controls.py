@@ -26,9 +26,7 @@ EXAMPLES: Sequence[Example] = (
     Example("A fox story", "Write a short story about a fox.", "Its end is often decided before its middle."),
     Example("Advice", "Give me advice from a turtle.", "Sentences are chosen before their words."),
     Example("A haiku", "Write a haiku about winter.", "Three lines take shape at the same time."),
-    Example(
-        "A function", "Write a Python function that adds two numbers.", "The last line can come before the first."
-    ),
+    Example("A function", "Write a Python function that adds two numbers.", "Its last line can come first."),
     Example("A riddle", "Write a riddle about the moon.", "The answer is fixed while the question is noise."),
     Example(
         "First lines",

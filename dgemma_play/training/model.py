@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,20 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
 from dgemma_play.training.tokenizer import BOI, BOS, EOI, EOS, IMAGE, PAD
 
 CANVAS = 64
+
+#: The class has a vision tower; ours is a dummy, a few hundred weights that text never reaches.
+NO_VISION: Mapping[str, Any] = {
+    "model_type": "gemma4_vision",
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+    "patch_size": 4,
+    "position_embedding_size": 8,
+    "pooling_kernel_size": 1,
+}
 
 
 def config(vocabulary: int) -> DiffusionGemmaConfig:
@@ -43,19 +58,7 @@ def config(vocabulary: int) -> DiffusionGemmaConfig:
             "bos_token_id": BOS,
             "use_bidirectional_attention": "vision",
         },
-        # The class has a vision tower; ours is a dummy, a few hundred weights that text never reaches.
-        vision_config={
-            "model_type": "gemma4_vision",
-            "hidden_size": 16,
-            "intermediate_size": 16,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 1,
-            "num_key_value_heads": 1,
-            "head_dim": 16,
-            "patch_size": 4,
-            "position_embedding_size": 8,
-            "pooling_kernel_size": 1,
-        },
+        vision_config=dict(NO_VISION),
         canvas_length=CANVAS,
         boi_token_id=BOI,
         eoi_token_id=EOI,

@@ -10,6 +10,7 @@ import torch
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from dgemma_play.checkpoints import ASSETS
+from dgemma_play.training.model import NO_VISION
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 
@@ -37,21 +38,9 @@ def save_checkpoint(folder: Path, vocab_size: int, shard: str = "400KB", **text:
         "eos_token_id": 1,
         "bos_token_id": 2,
     }
-    vision = {
-        "model_type": "gemma4_vision",
-        "hidden_size": 16,
-        "intermediate_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 1,
-        "num_key_value_heads": 1,
-        "head_dim": 16,
-        "patch_size": 4,
-        "position_embedding_size": 8,
-        "pooling_kernel_size": 1,
-    }
     config = DiffusionGemmaConfig(
         text_config=shape | text,
-        vision_config=vision,
+        vision_config=dict(NO_VISION),
         canvas_length=32,
         boi_token_id=3,
         eoi_token_id=4,
