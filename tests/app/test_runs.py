@@ -103,6 +103,16 @@ def test_what_was_told_live_is_what_the_file_holds() -> None:
     assert all(trace.words[i] == word for i, word in words.items() if i in trace.words)
 
 
+def test_what_the_engine_has_to_say_is_told_once() -> None:
+    bench = Bench(gated=True)
+    updates = bench.live("ada")
+    next(updates)
+    vars(bench.runs[0])["notes"] = ["Memory ran out with 8 drafts at once: this run goes on with 4."]
+    bench.release()
+    told = [update.sentence for update in updates if isinstance(update, Note)]
+    assert told == ["Memory ran out with 8 drafts at once: this run goes on with 4."]
+
+
 def test_runs_take_turns_and_each_waiting_visitor_knows_its_place() -> None:
     bench = Bench(gated=True)
     first, second, third = bench.live("ada"), bench.live("bob"), bench.live("cleo")
