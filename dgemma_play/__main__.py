@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.save:
             trace.save(options.save)
         terminal.summary(Console(), trace)
+        if options.save and sys.stdout.isatty():
+            print(f"Saved to {options.save}; play it with --replay.")
     except PlayError as error:
         print(error, file=sys.stderr)
         return 2
