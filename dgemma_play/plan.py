@@ -151,13 +151,13 @@ def _too_small(config: Mapping[str, Any], precision: str, free: int) -> str:
     listed = ", ".join(f"{name} {gib(size)}" for name, size in needs.items())
     fitting = [name for name, size in needs.items() if size <= free]
     if fitting:
-        todo = f"choose --precision {fitting[-1]}"
+        way = f"choose --precision {fitting[-1]}"
     else:
-        todo = "close what else uses the GPU, take a larger one, or leave --model out for the embedded model"
+        way = "close what else uses the GPU, take a larger one, or leave --model out for the embedded model"
     wanted = "this model" if precision == "auto" else precision
     return (
         f"The GPU has {gib(free)} of free memory, too little for {wanted}."
-        f" Needed for one draft: {listed}. Please {todo}."
+        f" Needed for one draft: {listed}. Please {way}."
     )
 
 
