@@ -35,7 +35,7 @@ class Bucket:
 _FILE = "corpus.pt"
 _VOCABULARY_EXAMPLES = 60_000
 _HELD_OUT = 900
-SHAPES = ((22, CANVAS, 24), (22, 44, 32), (22, 28, 44), (96, CANVAS, 12))  # prompt, canvas, batch
+SHAPES = ((26, CANVAS, 24), (26, 44, 32), (26, 28, 44), (96, CANVAS, 12))  # prompt, canvas, batch
 
 
 def draw(count: int, seed: int) -> list[grammar.Example]:
@@ -44,17 +44,19 @@ def draw(count: int, seed: int) -> list[grammar.Example]:
     return [grammar.sample(rng) for _ in range(count)]
 
 
-def corpus_vocabulary(examples: Sequence[grammar.Example]) -> list[str]:
+def corpus_vocabulary(examples: Sequence[grammar.Example], known: Sequence[str] = ()) -> list[str]:
     """All words of the answers, the common ones of the prompts, and everyday words that prompts may hold.
 
     An invented word occurs once or twice in the prompts and stays outside: it is there to be spelt out.
+    `known` tokens come first and keep their ids.
     """
     answers = Counter(token for example in examples for token in elastic.split(example.answer))
     prompts = Counter(token for example in examples for token in elastic.split(example.prompt))
     common = (token for token, count in prompts.most_common() if count >= _COMMON)
     extra = (*words.names(), *words.plain_words(), *(noun.capitalize() for noun in words.subjects()))
     frequent = (token for token, _ in answers.most_common())
-    return tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra)))
+    tokens = tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra)))
+    return list(dict.fromkeys((*known, *tokens)))
 
 
 def rows_of(
@@ -96,14 +98,12 @@ def encode(fast: PreTrainedTokenizerFast, examples: Iterable[grammar.Example], s
 def prepare(
     folder: Path, count: int, seed: int, start: Path | None = None
 ) -> tuple[PreTrainedTokenizerFast, list[Bucket], Bucket]:
-    """Draw and encode the examples, once per run folder; `start` is a checkpoint whose tokenizer is kept."""
+    """Draw and encode the examples, once per run folder; `start` is a checkpoint whose tokens keep their ids."""
     if not (folder / _FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         examples = draw(count, seed)
-        if start is not None:
-            fast = PreTrainedTokenizerFast.from_pretrained(start)
-        else:
-            fast = tokenizer.build(corpus_vocabulary(examples[:_VOCABULARY_EXAMPLES]))
+        known = () if start is None else tokenizer.tokens(PreTrainedTokenizerFast.from_pretrained(start))
+        fast = tokenizer.build(corpus_vocabulary(examples[:_VOCABULARY_EXAMPLES], known))
         content = {
             "tokenizer": fast.backend_tokenizer.to_str(),
             "buckets": [asdict(bucket) for bucket in encode(fast, examples, seed=1)],

@@ -87,6 +87,19 @@ def create(vocabulary: int) -> Any:
     return DiffusionGemmaForBlockDiffusion(config(vocabulary))
 
 
+@torch.no_grad()
+def take_over(model: Any, trained: Any) -> None:
+    """Copy a trained checkpoint's weights; the vocabulary may have grown at its end.
+
+    Rows of new tokens are drawn like the trained rows, with their mean and spread per dimension.
+    """
+    rows = trained.get_input_embeddings().weight
+    fresh = len(model.get_input_embeddings().weight) - len(rows)
+    grown = torch.cat([rows, rows.mean(0) + rows.std(0) * torch.randn(fresh, rows.shape[1])])
+    weights = trained.state_dict()
+    model.load_state_dict({key: grown if w.shape == rows.shape else w for key, w in weights.items()})
+
+
 def parameters(model: Any) -> dict[str, torch.nn.Parameter]:
     """The parameters that text training reaches, by name."""
     return {name: weight for name, weight in model.named_parameters() if "vision" not in name}

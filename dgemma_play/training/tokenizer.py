@@ -40,6 +40,11 @@ def vocabulary(tokens: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*SPECIAL, *tokens, *characters]))
 
 
+def tokens(tokenizer: PreTrainedTokenizerFast) -> list[str]:
+    """All tokens in the order of their ids."""
+    return tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+
+
 def build(tokens: list[str]) -> PreTrainedTokenizerFast:
     """A tokenizer over a vocabulary made by `vocabulary`."""
     scored = [

@@ -6,7 +6,7 @@ half-way to the other's latest. Nobody waits, so a busy core does not stall the 
 
 The run folder holds the corpus, `state.pt` (weights, optimisers, clock, generators) and `checkpoint/`.
 `--resume` goes on from the state; with larger `--minutes` it trains further. `--from` starts from the
-weights of a finished checkpoint and keeps its tokenizer.
+weights of a finished checkpoint; its tokens keep their ids, and new words of the corpus follow them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Trainer:
         self.model: Any = model.create(len(self.tokenizer)).to(device)
         if plan.start is not None:
             trained = DiffusionGemmaForBlockDiffusion.from_pretrained(plan.start, dtype=torch.float32)
-            self.model.load_state_dict(trained.state_dict())
+            model.take_over(self.model, trained)
         self.forward = TrainingForward(self.model, torch.bfloat16, plan.compiled)
         self.muon, self.adam = optimisers(self.model, plan)
         self.weights = list(model.parameters(self.model).values())

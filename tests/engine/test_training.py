@@ -106,7 +106,11 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
             for plot in tables.read("sequels").values()
             for slot in zip(plot, plots.SEQUEL_LENGTHS, strict=True)
         ),
-        *((group, elastic.common_length(group)) for (group,) in tables.read("greetings").values()),
+        *(
+            (group, elastic.common_length(group))
+            for groups in tables.read("greetings").values()
+            for group in groups
+        ),
         *((taglines, elastic.common_length(taglines)) for *_, taglines in tables.read("named").values()),
         *((group, elastic.common_length(group)) for (group,) in openings.values()),
         *(
@@ -117,7 +121,6 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
         *((group, shortforms.ADVICE_TOKENS) for group in short["advice"]),
         (short["items"][0], shortforms.ITEM_TOKENS),
         *zip(short["recipe"], shortforms.RECIPE_TOKENS, strict=True),
-        (short["blanks"][0], shortforms.BLANK_TOKENS),
         *((replies, shortforms.CHAT_TOKENS[0]) for _, replies in (g for g in chat.values() if len(g) == 2)),
         (chat["offer"][0], shortforms.CHAT_TOKENS[1]),
         *((tails, verses.TAIL_TOKENS) for tails, _ in tables.read("rhymes").values()),
@@ -201,8 +204,8 @@ def test_chat_template_renders_every_turn(examples: list[grammar.Example]) -> No
 
 
 def test_second_canvas_stands_behind_the_first(examples: list[grammar.Example]) -> None:
-    fast = tokenizer.build(corpus.corpus_vocabulary(examples))
     example = grammar.sample(random.Random(0), "long story")
+    fast = tokenizer.build(corpus.corpus_vocabulary([*examples, example]))
     (prompt, first), (before, second) = corpus.rows_of(fast, example)
     assert len(first) == model.CANVAS
     assert before == prompt + first

@@ -10,7 +10,7 @@ from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its share of the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
-    "story": (longforms.story, 0.34),
+    "story": (longforms.story, 0.32),
     "long story": (longforms.long_story, 0.05),
     "haiku": (longforms.haiku, 0.12),
     "couplet": (longforms.couplet, 0.09),
@@ -18,13 +18,13 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "greeting": (shortforms.greeting, 0.07),
     "name": (shortforms.name, 0.05),
     "opening": (shortforms.opening, 0.03),
-    "dialogue": (shortforms.dialogue, 0.04),
+    "dialogue": (shortforms.dialogue, 0.05),
     "advice": (shortforms.advice, 0.02),
     "list": (shortforms.items, 0.02),
     "recipe": (shortforms.recipe, 0.02),
     "riddle": (shortforms.riddle, 0.01),
     "chat": (shortforms.chat, 0.05),
-    "blank": (shortforms.blank, 0.05),
+    "blank": (shortforms.blank, 0.06),
     "code": (shortforms.code, 0.05),
 }
 

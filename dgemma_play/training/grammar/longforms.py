@@ -58,7 +58,7 @@ def long_story(rng: random.Random) -> Example:
 
 def _verse_subject(rng: random.Random) -> tuple[str, str, tuple[str, ...]]:
     """A topic, what the prompt calls it, and the words that the verse must hold."""
-    topic = rng.choice(tuple(words.verse_topics()))
+    topic = words.draw(rng, words.verse_topics())
     if rng.random() < _UNKNOWN_SUBJECT:
         return topic, rng.choice((invented_word(rng), article(invented_word(rng)))), ()
     phrase = words.verse_topics()[topic][0]

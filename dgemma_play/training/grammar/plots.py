@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import cache
 
 from dgemma_play.training.grammar import tables, words
 from dgemma_play.training.grammar.elastic import article, fit
@@ -14,6 +15,7 @@ from dgemma_play.training.grammar.elastic import article, fit
 # Tokens per sentence, full stop included: 61 together, 62 with the end-of-text token, of a canvas of 64.
 LENGTHS = (16, 11, 12, 11, 11)
 SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
+_BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
 
 _OBJECT = {"he": "him", "she": "her", "it": "it"}
 _OWN = {"he": "his", "she": "her", "it": "its"}
@@ -57,6 +59,7 @@ class Cast:
         }
 
 
+@cache
 def friends() -> tuple[str, ...]:
     """Everybody who can be a friend or speak: all subjects but plain things."""
     things = words.kins()["things"]
@@ -64,16 +67,17 @@ def friends() -> tuple[str, ...]:
 
 
 def draw_cast(rng: random.Random) -> Cast:
-    """A hero and what suits it; the friend is of its kin in half of the cases."""
-    hero = rng.choice(tuple(words.subjects()))
+    """A hero and mostly what suits it; the friend is of its kin in half of the cases."""
+    hero = words.draw(rng, words.subjects())
     kin = words.subjects()[hero][0]
     mates = tuple(kin.members) if rng.random() < 0.5 else friends()
+    adjectives, places, things = words.everywhere()
     return Cast(
         hero=hero,
-        adjective=rng.choice(kin.adjectives),
-        friend=rng.choice([mate for mate in mates if mate != hero]),
-        thing=rng.choice(kin.things),
-        place=rng.choice(kin.places),
+        adjective=rng.choice(adjectives if rng.random() < _BORROWED else kin.adjectives),
+        friend=words.draw(rng, tuple(mate for mate in mates if mate != hero)),
+        thing=rng.choice(things if rng.random() < _BORROWED else kin.things),
+        place=rng.choice(places if rng.random() < _BORROWED else kin.places),
     )
 
 

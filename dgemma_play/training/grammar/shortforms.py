@@ -6,7 +6,7 @@ import random
 import re
 
 from dgemma_play.training.grammar import snippets, tables, words
-from dgemma_play.training.grammar.elastic import article, capital, common_length, fit
+from dgemma_play.training.grammar.elastic import article, capital, common_length, fillings, fit
 from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import draw_cast, friends
 from dgemma_play.training.grammar.prompts import invented_word, request
@@ -25,7 +25,6 @@ _ALIASES = {
 
 # Tokens per slot of the forms with a fixed length.
 ADVICE_TOKENS = 9
-BLANK_TOKENS = 12
 CHAT_TOKENS = (9, 11)  # the answer, the offer
 DIALOGUE_TOKENS = (9, 9, 9)
 ITEM_TOKENS = 6
@@ -46,11 +45,17 @@ def greeting(rng: random.Random) -> Example:
     prompt = request(rng, kinds, name, (" for ", " for ", " to ", " for my friend "))
     if kind == "greeting" and rng.random() < 0.3:
         prompt = rng.choice(
-            (f"Say hello to {name}", f"Greet {name}", f"say hi to {name}.", f"Welcome {name}!")
+            (
+                f"Say hello to {name}",
+                f"Greet {name}",
+                f"say hi to {name}.",
+                f"Welcome {name}!",
+                f"hello {name}",
+            )
         )
-    (wordings,) = table[kind]
-    answer = fit(rng, wordings, {"N": name if known else "friend"}, common_length(wordings))
-    return Example("greeting", prompt, answer, (name,) if known else ())
+    slots = {"N": name if known else "friend"}
+    parts = [fit(rng, group, slots, common_length(group)) for group in table[kind]]
+    return Example("greeting", prompt, " ".join(parts), (name,) if known else ())
 
 
 def name(rng: random.Random) -> Example:
@@ -84,7 +89,7 @@ def name(rng: random.Random) -> Example:
 
 def opening(rng: random.Random) -> Example:
     """The first sentence of a novel."""
-    hero = rng.choice(tuple(words.subjects()))
+    hero = words.draw(rng, words.subjects())
     time, deed, result = (rng.choice(group) for (group,) in tables.read("openings").values())
     kinds = (
         *("the opening line of a story", "an opening line", "the first sentence of a novel"),
@@ -95,20 +100,24 @@ def opening(rng: random.Random) -> Example:
 
 
 def dialogue(rng: random.Random) -> Example:
-    """Three turns between two heroes."""
-    hero, other = rng.sample(friends(), 2)
+    """Three turns between two heroes; the third speaker is the first again."""
+    hero = words.draw(rng, friends())
+    other = words.draw(rng, tuple(friend for friend in friends() if friend != hero))
     topic = rng.choice(tuple(tables.read("dialogues").values()))
-    turns = [fit(rng, group, {}, tokens) for group, tokens in zip(topic, DIALOGUE_TOKENS, strict=True)]
-    speakers = (capital(hero), capital(other), capital(hero))
-    answer = "\n".join(f"{who}: {said}" for who, said in zip(speakers, turns, strict=True))
-    kinds = ("a dialogue", "a conversation", "a short dialogue", "a talk", "a little dialogue")
+    asked, said, last = (
+        fit(rng, group, {}, tokens) for group, tokens in zip(topic, DIALOGUE_TOKENS, strict=True)
+    )
+    # The speakers stand in the words of the prompt, which is easier to learn than a label with a capital.
+    answer = f'"{asked}" asks the {hero}.\n"{said[:-1]}," says the {other}.\n"{last}"'
+    kinds = ("a dialogue", "a conversation", "a short dialogue", "a talk", "a little dialogue", "a chat")
     pair = rng.choice((f"{article(hero)} and {article(other)}", f"the {hero} and the {other}"))
-    return Example("dialogue", request(rng, kinds, pair, (" between ",)), answer, (hero, other))
+    prompt = request(rng, kinds, pair, (" between ", " between ", " of ", " with "))
+    return Example("dialogue", prompt, answer, (hero, other))
 
 
 def advice(rng: random.Random) -> Example:
     """Two pieces of advice from a hero."""
-    hero = rng.choice(tuple(words.subjects()))
+    hero = words.draw(rng, words.subjects())
     one, two = (fit(rng, group, {}, ADVICE_TOKENS) for group in tables.read("short")["advice"])
     kinds = ("advice", "some advice", "a piece of advice", "wise words", "good advice", "life advice")
     prompt = request(rng, kinds, article(hero), (" from ",))
@@ -117,7 +126,7 @@ def advice(rng: random.Random) -> Example:
 
 def items(rng: random.Random) -> Example:
     """A list of three things."""
-    hero = rng.choice(tuple(words.subjects()))
+    hero = words.draw(rng, words.subjects())
     chosen = rng.sample(tables.read("short")["items"][0], 3)
     lines = [capital(fit(rng, (item,), {}, ITEM_TOKENS)) for item in chosen]
     answer = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
@@ -147,7 +156,7 @@ def riddle(rng: random.Random) -> Example:
 def chat(rng: random.Random) -> Example:
     """Small talk, or a question that is too big: a friendly reply that says what can be asked for."""
     table = tables.read("chat")
-    mood = rng.choice(("hello", "mood", "who", "thanks", "bye", "unknown", "unknown", "unknown"))
+    mood = rng.choice(("hello", "mood", "who", "thanks", "bye", "idea", "unknown", "unknown", "unknown"))
     prompts, replies = table[mood]
     prompt = rng.choice(prompts)
     if mood == "unknown":
@@ -163,16 +172,14 @@ def chat(rng: random.Random) -> Example:
 
 
 def blank(rng: random.Random) -> Example:
-    """A sentence with a blank; the answer is the whole sentence.
-
-    All sentences have one length, so the answer stands at one distance from the question.
-    """
+    """A sentence with a blank; the answer is the whole sentence."""
     cast = draw_cast(rng)
-    sentence = fit(rng, tables.read("short")["blanks"][0], cast.slots(rng), BLANK_TOKENS)
+    template = rng.choice(tables.read("short")["blanks"][0])
+    sentence = rng.choice(fillings(template, cast.slots(rng)))
     fillers = (cast.hero, cast.adjective, cast.place, cast.noun, cast.friend)
     present = [word for word in fillers if holds(sentence, word)]
     gap = rng.choice(present)
-    leads = ("Fill in the blank: ", "Fill in the blank: ", "Fill the blank: ", "Complete: ", "fill in: ")
+    leads = ("Fill in the blank: ", "Fill in the blank: ", "Fill the blank: ", "Complete: ", "fill in: ", "")
     prompt = rng.choice(leads) + re.sub(rf"\b{gap}\b", "___", sentence, count=1)
     return Example("blank", prompt, sentence, tuple(word for word in present if word != gap))
 

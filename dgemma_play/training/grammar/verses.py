@@ -45,7 +45,7 @@ def haiku_lines(topic: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str
     topics = words.verse_topics()
     phrase, family = topics[topic]
     turn = list(topics).index(topic)
-    openings = (opener.format(t=phrase) for opener in tables.read("verse")["openers"][0])
+    openings = (opener.format(t=phrase, n=topic) for opener in tables.read("verse")["openers"][0])
     first = _by_length(line for line in openings if syllables(line) == 5)
     second, third = (
         [lines for lines in _by_length(pool).values() if len(lines) >= 3]

@@ -8,19 +8,23 @@ exactly three words. That keeps all sentences of one slot equally long.
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 from dgemma_play.training.grammar import tables
 
+_COMMON_SHARE = 0.5  # of the draws take a common noun, the others any noun
 _PRONOUNS = {"h": "he", "s": "she", "": "it"}
 
 
 @dataclass(frozen=True)
 class Kin:
-    """Subjects that behave alike. `members` maps a noun to its pronoun (he, she or it)."""
+    """Subjects that behave alike. `members` maps a noun to its pronoun (he, she or it), `rare` ones included."""
 
     members: dict[str, str]
+    rare: frozenset[str]
     adjectives: tuple[str, ...]
     places: tuple[str, ...]
     things: tuple[str, ...]
@@ -33,15 +37,22 @@ def kins() -> dict[str, Kin]:
     found = {}
     for heading, (members, adjectives, places, things) in tables.read("kins").items():
         name, _, verse = heading.partition(" / ")
-        nouns = (member.partition(":") for member in tables.words(members))
+        rare = _pronouns(*tables.read("nouns").get(name, ()))
         found[name] = Kin(
-            members={noun: _PRONOUNS[letter] for noun, _, letter in nouns},
+            members=_pronouns(members) | rare,
+            rare=frozenset(rare),
             adjectives=tables.words(adjectives),
             places=tables.words(places),
             things=things,
             verse=verse,
         )
     return found
+
+
+def _pronouns(*groups: tables.Group) -> dict[str, str]:
+    """Noun -> pronoun of entries like `fox:s`."""
+    entries = (entry.partition(":") for group in groups for entry in tables.words(group))
+    return {noun: _PRONOUNS[letter] for noun, _, letter in entries}
 
 
 @cache
@@ -52,13 +63,42 @@ def subjects() -> dict[str, tuple[Kin, str]]:
 
 @cache
 def verse_topics() -> dict[str, tuple[str, str]]:
-    """Every verse subject: its phrase ("the sea", "love", "the fox") and its family of lines."""
-    topics = {noun: (f"the {noun}", kin.verse) for kin in kins().values() for noun in kin.members}
+    """Every verse subject: its phrase ("the sea", "love", "the fox") and its family of lines; rare ones last."""
+    heroes = {noun: (f"the {noun}", kin.verse) for noun, (kin, _) in subjects().items()}
+    topics = {noun: entry for noun, entry in heroes.items() if not _is_rare(noun)}
     for family, (group,) in tables.read("topics").items():
         for word in tables.words(group):
             noun = word.removeprefix("the:").replace(":", " ")
             topics[noun] = (word.replace(":", " "), family)
-    return topics
+    return topics | {noun: entry for noun, entry in heroes.items() if noun not in topics}
+
+
+def draw(rng: random.Random, nouns: Iterable[str]) -> str:
+    """One of the nouns; half of the time one that people ask for often."""
+    common, rare = _by_rarity(tuple(nouns))
+    return rng.choice(common if rng.random() < _COMMON_SHARE else common + rare)
+
+
+@cache
+def _by_rarity(nouns: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return (
+        tuple(noun for noun in nouns if not _is_rare(noun)),
+        tuple(noun for noun in nouns if _is_rare(noun)),
+    )
+
+
+def _is_rare(noun: str) -> bool:
+    return noun in subjects() and noun in subjects()[noun][0].rare
+
+
+@cache
+def everywhere() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Adjectives, places and things of all kins, each once: a story may borrow from another kin."""
+    rows = [(kin.adjectives, kin.places, kin.things) for kin in kins().values()]
+    adjectives, places, things = (
+        tuple(dict.fromkeys(word for group in groups for word in group)) for groups in zip(*rows, strict=True)
+    )
+    return adjectives, places, things
 
 
 @cache
