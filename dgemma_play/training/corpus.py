@@ -53,7 +53,11 @@ def corpus_vocabulary(examples: Sequence[grammar.Example], known: Sequence[str] 
     answers = Counter(token for example in examples for token in elastic.split(example.answer))
     prompts = Counter(token for example in examples for token in elastic.split(example.prompt))
     common = (token for token, count in prompts.most_common() if count >= _COMMON)
-    extra = (*words.names(), *words.plain_words(), *(noun.capitalize() for noun in words.subjects()))
+    extra = (
+        *words.names(),
+        *words.plain_words(),
+        *(noun.capitalize() for noun in words.by_rarity(words.subjects())[0]),
+    )
     frequent = (token for token, _ in answers.most_common())
     tokens = tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra)))
     return list(dict.fromkeys((*known, *tokens)))

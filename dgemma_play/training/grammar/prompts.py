@@ -56,17 +56,8 @@ _PATTERNS = (
 )
 # Said around a request without changing it.
 _BEFORE = (
-    "hey,",
-    "ok,",
-    "hi!",
-    "hello,",
-    "so,",
-    "now",
-    "dear model,",
-    "please,",
-    "maybe",
-    "well,",
-    "good morning!",
+    *("hey,", "ok,", "hi!", "hello,", "so,", "now", "dear model,", "please,", "maybe", "well,"),
+    *("good morning!", "good evening,"),
 )
 _AFTER = (
     *("thanks", "thank you", "for me", "today", "if you can", "a nice one", "a funny one", "something short"),
@@ -89,6 +80,8 @@ def request(
         text = f"{rng.choice(_BEFORE)} {text[0].lower()}{text[1:]}"
     if rng.random() < _AROUND_SHARE:
         text = f"{text.rstrip('.')}{rng.choice((',', ''))} {rng.choice(_AFTER)}"
+    if about and text.startswith(about):
+        return text  # a noun keeps its small letter: with a capital a rare one is no word of the vocabulary
     return capital(text) if rng.random() < 0.65 else text[0].lower() + text[1:]
 
 

@@ -75,8 +75,13 @@ def verse_topics() -> dict[str, tuple[str, str]]:
 
 def draw(rng: random.Random, nouns: Iterable[str]) -> str:
     """One of the nouns; half of the time one that people ask for often."""
-    common, rare = _by_rarity(tuple(nouns))
+    common, rare = by_rarity(nouns)
     return rng.choice(common if rng.random() < _COMMON_SHARE else common + rare)
+
+
+def by_rarity(nouns: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The common ones and the rare ones."""
+    return _by_rarity(tuple(nouns))
 
 
 @cache
