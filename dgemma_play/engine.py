@@ -50,8 +50,9 @@ STEP = Knob(0, 2**16, True, "The pass after which a start goes on.")
 class Start:
     """What a draft begins from; the default is pure noise.
 
-    `canvas_ids` [C] is the canvas it begins with, `pinned` [C] bool the positions that never change, `step`
-    the pass after which it goes on, `settings` and `seed` its own.
+    `canvas_ids` [C] is the first canvas it begins with and `pinned` [C] bool the positions of it that never
+    change (infill); the others begin as noise. `step` is the pass after which it goes on, `settings` and
+    `seed` its own: `denoise` refuses these three so far.
     """
 
     canvas_ids: np.ndarray | None = None
@@ -98,15 +99,17 @@ def denoise(
 ) -> Run:
     """Denoise `settings.drafts` answers to `prompt`: one user message, or chat messages.
 
-    At most `rows` drafts go through the model at once (default: what `loaded` says fits). Nothing is computed
-    before the first frame is asked for, but all input is checked here: raises `InputError`.
+    `starts` say what each draft begins from (default: noise). At most `rows` drafts go through the model at
+    once (default: what `loaded` says fits). Nothing is computed before the first frame is asked for, but all
+    input is checked here: raises `InputError`.
     """
     messages = check_prompt(prompt)
     if not isinstance(settings, Settings | None):
         raise InputError(f"settings must be Settings, got {type(settings).__name__}: use Settings.from_dict.")
     resolved = (settings or Settings()).resolve(loaded.sampler_defaults)
+    denoiser = TransformersDenoiser(loaded.model)
     if starts is not None:
-        raise InputError("Drafts can only begin from noise: leave starts out.")
+        _check_starts(starts, resolved.drafts, denoiser)
     at_once: int = ROWS.check("rows", loaded.rows if rows is None else rows)
     facts = RunFacts(
         prompt=messages,
@@ -122,7 +125,29 @@ def denoise(
             f"The prompt has {len(ids)} tokens and the answer takes up to {answer}; together they must fit"
             f" the model's context of {loaded.context_length}. Shorten the prompt or lower max_new_tokens."
         )
-    return Run(facts, ids, TransformersDenoiser(loaded.model), TokenizerVocabulary(loaded.tokenizer))
+    return Run(facts, ids, denoiser, TokenizerVocabulary(loaded.tokenizer), starts)
+
+
+def _check_starts(starts: Sequence[Start], drafts: int, denoiser: Denoiser) -> None:
+    """Raises `InputError` unless there is a supported start for every draft."""
+    if len(starts) != drafts:
+        raise InputError(f"starts must hold one for each of the {drafts} drafts, got {len(starts)}.")
+    for start in starts:
+        if start.step or start.settings is not None or start.seed is not None:
+            raise InputError("A start can pin positions; leave out its step, settings and seed.")
+        if start.canvas_ids is None:
+            continue
+        if start.pinned is None:
+            raise InputError(
+                "A start with canvas_ids must say which of them are pinned; the others are noise."
+            )
+        length, vocab_size = denoiser.canvas_length, denoiser.vocab_size
+        if len(start.canvas_ids) != length:
+            raise InputError(
+                f"A start's canvas_ids must hold {length} token ids, got {len(start.canvas_ids)}."
+            )
+        if (start.canvas_ids >= vocab_size).any():
+            raise InputError(f"A start's canvas_ids must be below {vocab_size}, the size of the vocabulary.")
 
 
 class Run:
@@ -132,11 +157,17 @@ class Run:
     """
 
     def __init__(
-        self, facts: RunFacts, prompt_ids: Sequence[int], denoiser: Denoiser, vocabulary: Vocabulary
+        self,
+        facts: RunFacts,
+        prompt_ids: Sequence[int],
+        denoiser: Denoiser,
+        vocabulary: Vocabulary,
+        starts: Sequence[Start] | None = None,
     ) -> None:
         self.facts = facts
         self.vocabulary = vocabulary
         self.notes: list[str] = []
+        self._starts = starts or [Start()] * facts.settings.drafts
         self._stopped: set[int] = set()
         self._frames = self._denoise(denoiser, prompt_ids)
 
@@ -167,8 +198,8 @@ class Run:
         except torch.OutOfMemoryError as error:
             raise self._too_large() from error
         drafts = [
-            _Draft(index, torch.Generator(denoiser.device).manual_seed(seed), context)
-            for index, seed in enumerate(facts.settings.seeds())
+            _Draft(index, torch.Generator(denoiser.device).manual_seed(seed), context, start)
+            for index, (seed, start) in enumerate(zip(facts.settings.seeds(), self._starts, strict=True))
         ]
         for block in range(facts.blocks):
             yield from self._denoise_block(denoiser, drafts, block)
@@ -277,10 +308,12 @@ class _Draft:
     index: int
     generator: torch.Generator
     context: Any
+    start: Start
     block: int = -1  # none begun yet
     step: int = 0
     ended: str = ""
     temperature: float = 0.0
+    pins: tuple[Tensor, Tensor] | None = None  # [C] ids and [C] bool of this canvas
     canvas: Tensor = field(init=False)  # [C] int64
     soft: Tensor = field(init=False)  # [C, D] self-conditioning signal of the last guess
     last: sampler.Step = field(init=False)
@@ -289,10 +322,15 @@ class _Draft:
     stop_rule: sampler.StopRule = field(init=False)
 
     def begin(self, denoiser: Denoiser, settings: Resolved, block: int) -> None:
-        """A canvas of fresh noise, and no guess yet."""
+        """A canvas of fresh noise around the pinned positions, and no guess yet."""
         self.block, self.step = block, 0
         self.temperature = settings.t_max
         self.canvas = sampler.noise(denoiser.canvas_length, denoiser.vocab_size, self.generator)
+        self.pins = None
+        if block == 0 and self.start.canvas_ids is not None:
+            given = (self.start.canvas_ids.astype(np.int64), self.start.pinned)
+            ids, pinned = (torch.as_tensor(row, device=denoiser.device) for row in given)
+            self.pins, self.canvas = (ids, pinned), torch.where(pinned, ids, self.canvas)
         self.soft = denoiser.no_guess()
         self.stop_rule = sampler.StopRule(settings.stability_threshold, settings.confidence_threshold)
 
@@ -304,6 +342,8 @@ class _Draft:
         try:
             logits = denoiser.logits(hidden)
             logits.div_(temperature.to(logits.device))
+            if self.pins is not None:
+                sampler.pin(logits, *self.pins)
             last = sampler.decide(
                 logits, entropy_bound=settings.entropy_bound, rivals=RIVALS, generator=self.generator
             )

@@ -80,6 +80,15 @@ def sample(probs: Tensor, generator: torch.Generator) -> Tensor:
     return torch.div(probs, race, out=race).argmax(-1)
 
 
+def pin(logits: Tensor, ids: Tensor, pinned: Tensor) -> None:
+    """Make the `pinned` [C] positions of logits [C, V] certain of their token in `ids` [C], in place.
+
+    A certain position is accepted in every step, keeps its token, and is certain in the fed-back guess.
+    """
+    logits[pinned] = torch.finfo(logits.dtype).min
+    logits[pinned, ids[pinned]] = 0
+
+
 def accept(entropies: Tensor, entropy_bound: float) -> Tensor:
     """[C] bool: the surest positions whose entropies, less the largest, sum to `entropy_bound` or less.
 

@@ -102,7 +102,7 @@ def encode(fast: PreTrainedTokenizerFast, examples: Iterable[grammar.Example], s
 def prepare(
     folder: Path, count: int, seed: int, start: Path | None = None
 ) -> tuple[PreTrainedTokenizerFast, list[Bucket], Bucket]:
-    """Draw and encode the examples, once per run folder; `start` is a checkpoint whose tokens keep their ids."""
+    """Draw and encode the examples, once per run folder; the tokens of checkpoint `start` keep their ids."""
     if not (folder / _FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         examples = draw(count, seed)

@@ -20,10 +20,11 @@ import torch
 
 from dgemma_play import Settings, Trace, denoise, load
 from dgemma_play.training import corpus, measures, probes, readability
+from dgemma_play.training import infill as infilling
 from dgemma_play.training.probes import Probe
 
 _CORPUS_TEXTS = 60_000
-_TABLES = ("kinds", "forms", "english", "steps", "samplers", "diversity", "speed", "samples")
+_TABLES = ("kinds", "forms", "english", "infill", "steps", "samplers", "diversity", "speed", "samples")
 # The end temperature follows the start; 48 passes at most.
 _SAMPLERS: dict[str, dict[str, Any]] = {
     "1.0 → 0.6, bound 0.1, stop 0.02": {},
@@ -68,6 +69,7 @@ class Judge:
         self.drafts = drafts
         answers = [example.answer for example in corpus.draw(_CORPUS_TEXTS, seed=11)]
         self.familiar = measures.Familiar(answers)
+        self.familiar_fives = measures.Familiar(answers, size=5)
         self.corpus_sentences = {sentence for text in answers for sentence in measures.sentences(text)}
         self.held_out = corpus.draw(600, seed=12)
         self.english = readability.NgramModel.load()
@@ -141,9 +143,15 @@ def _english(judge: Judge, texts: list[str]) -> dict[str, float]:
     return {
         "dictionary": readability.dictionary_share(" ".join(texts)),
         "perplexity": judge.english.perplexity(texts),
-        "corpus runs": mean(map(judge.familiar.share, texts)),
+        "corpus runs of 3": mean(map(judge.familiar.share, texts)),
+        "of 5": mean(map(judge.familiar_fives.share, texts)),
         "novel": mean(float(sentence not in judge.corpus_sentences) for sentence in found),
     }
+
+
+def infill(judge: Judge) -> dict[str, dict[str, float]]:
+    """Held-out texts with a span given back to noise: see `dgemma_play.training.infill`."""
+    return infilling.table(judge.loaded, judge.english, judge.held_out)
 
 
 def forms(judge: Judge) -> dict[str, dict[str, float]]:
@@ -240,6 +248,7 @@ def main() -> None:
         "kinds": kinds,
         "forms": forms,
         "english": english,
+        "infill": infill,
         "steps": steps,
         "samplers": samplers,
         "diversity": diversity,

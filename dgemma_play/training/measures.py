@@ -52,7 +52,8 @@ def has_form(form: str, text: str) -> bool:
         case "long story":
             return len(lines) == 4 and ended and sentences >= 8
         case "dialogue":
-            return len(lines) == 3 and all(re.match(r"[A-Z]\w+: .+[.?!]$", line) for line in lines)
+            said = (r'"[A-Z].+\?" asks the \w+\.', r'"[A-Z].+," says the \w+\.', r'"[A-Z].+[.?!]"')
+            return len(lines) == 3 and all(map(re.fullmatch, said, lines))
         case "list":
             return [line[:3] for line in lines] == ["1. ", "2. ", "3. "]
         case "name":
@@ -79,15 +80,15 @@ def parses(code: str) -> bool:
 
 
 class Familiar:
-    """Which runs of three tokens occur in a corpus; names, subjects and their like count as one class.
+    """Which runs of `size` tokens occur in a corpus; names, subjects and their like count as one class.
 
     A text that breaks off, stumbles or glues two sentences together has a run that no text of the
     corpus has. It says nothing about sense, and a new but correct wording counts against a text too.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
+    def __init__(self, texts: Iterable[str], size: int = 3) -> None:
         """Collect the runs of a corpus."""
-        self._classes = _classes()
+        self._classes, self._size = _classes(), size
         self._runs = {run for text in texts for run in self._split(text)}
 
     def share(self, text: str) -> float:
@@ -98,7 +99,7 @@ class Familiar:
     def _split(self, text: str) -> list[tuple[str, ...]]:
         tokens = [token.strip(" ").lower() for token in elastic.split(text)]
         tokens = ["<start>", *(self._classes.get(token, token) for token in tokens), "<end>"]
-        return list(zip(tokens, tokens[1:], tokens[2:], strict=False)) if text.strip() else []
+        return list(zip(*(tokens[i:] for i in range(self._size)), strict=False)) if text.strip() else []
 
 
 def _classes() -> dict[str, str]:

@@ -81,26 +81,38 @@ story | I'm in the mood for a tale with a rabbit in it. | rabbit
 story | can we have some story time? it should have a witch | witch
 story | My son loves trains. Tell him something before bed! A story about a train. | train
 story | Story please! Hero: an elephant | elephant
+story | once upon a time there was a turtle. go on | turtle
+story | Make my kids smile with a wolf story | wolf
 haiku | could I get a haiku, topic: autumn? | autumn
 haiku | three lines, five seven five, on the subject of snow | snow
-haiku | Haiku about my dog | dog
+haiku | my dog deserves a haiku, I think | dog
+haiku | seventeen syllables about the garden | garden
 couplet | rhyme something for me about tea, two lines only | tea
+couplet | I need something that rhymes, two lines, for a clock | clock
 couplet | make me a quick couplet on the stars and the moon | moon
 poem | I'd love a poem, maybe about a river | river
-poem | poem about love | love
+poem | Say something about love in verse, four lines | love
+poem | describe the winter in a rhyming poem | winter
 greeting | Please greet my friend Emma nicely | Emma
+greeting | Could you say happy birthday to Max? | Max
 name | What could we name our new bakery?
+name | My friend opens a restaurant. Any ideas for its name?
+opening | begin a novel with a comet | comet
 opening | How would a novel about a ghost begin? Just the opening line | ghost
 dialogue | let a dog and a robot have a short conversation | dog robot
+dialogue | A queen meets a goat. What do they say to each other? | queen goat
 advice | what advice would an old owl have? | owl
 code | how do I add two numbers in python? write a function
 code | function to reverse a word
+code | python code please: is a number odd?
 """,
 )
 
 _HELD_OUT = (
     *("thimble", "trumpet", "telescope", "cushion", "ribbon", "carpet", "photograph", "napkin", "slipper"),
     *("flag", "thread", "curtain", "marble", "needle", "towel", "sponge", "egg", "stamp", "comb", "fork"),
+    *("castle", "picnic", "globe", "wire", "shawl", "lark", "pier", "flame", "spark", "hotel", "parade"),
+    *("tavern", "valley", "trick", "password", "paper", "voice", "nose", "corner", "workshop"),
 )
 HELD_OUT = tuple(
     Probe("held out", form, lead.format(noun=noun), (noun,))

@@ -453,6 +453,53 @@ def test_a_start_refuses_what_no_draft_can_begin_from(values: dict[str, Any]) ->
         Start(**values)
 
 
+@pytest.fixture(scope="module")
+def infilled(loaded: Any) -> tuple[np.ndarray, np.ndarray, Trace]:
+    """What stands on a canvas, where it is pinned, and four drafts around it."""
+    ids = np.arange(40, 40 + loaded.canvas_length)
+    pinned = np.arange(loaded.canvas_length) % 4 == 1
+    settings = Settings(drafts=4, seed=3, steps=6, confidence_threshold=0)
+    starts = [Start(ids, pinned), Start(), Start(ids, pinned), Start(ids, np.zeros_like(pinned))]
+    return ids, pinned, Trace.record(denoise(loaded, "a haiku about rain", settings, starts, rows=2))
+
+
+def test_pinned_positions_hold_their_tokens_from_the_noise_to_the_text(
+    infilled: tuple[np.ndarray, np.ndarray, Trace],
+) -> None:
+    ids, pinned, trace = infilled
+    for track in (trace.tracks[0], trace.tracks[2]):
+        first = track.block == 0
+        assert (track.canvas_ids[first][:, pinned] == ids[pinned]).all()
+        assert (track.best_ids[first & (track.step > 0)][:, pinned] == ids[pinned]).all()
+        assert (track.canvas_ids[0][~pinned] != ids[~pinned]).any()
+
+
+def test_a_start_without_pins_is_a_draft_from_noise(
+    loaded: Any, infilled: tuple[np.ndarray, np.ndarray, Trace]
+) -> None:
+    *_, trace = infilled
+    settings = Settings(drafts=4, seed=3, steps=6, confidence_threshold=0)
+    plain = Trace.record(denoise(loaded, "a haiku about rain", settings, rows=2))
+    for index in (1, 3):
+        assert (plain.tracks[index].canvas_ids[0] == trace.tracks[index].canvas_ids[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("starts", "sentence"),
+    [
+        ([Start()], "starts must hold one for each of the 2 drafts, got 1"),
+        ([Start(), Start(step=3)], "A start can pin positions"),
+        ([Start(), Start(seed=3)], "A start can pin positions"),
+        ([Start(), Start(np.zeros(64, int))], "must say which of them are pinned"),
+        ([Start(), Start(np.zeros(9, int), np.ones(9, bool))], "must hold 64 token ids, got 9"),
+        ([Start(), Start(np.full(64, 10**6), np.ones(64, bool))], "the size of the vocabulary"),
+    ],
+)
+def test_starts_that_do_not_fit_the_run_are_refused(loaded: Any, starts: list[Start], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        denoise(loaded, "hello", Settings(drafts=2), starts)
+
+
 def test_a_start_is_pure_noise_by_default() -> None:
     start = Start()
     assert (start.canvas_ids, start.pinned, start.step) == (None, None, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import random
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
-from dgemma_play.training import corpus, grammar, model, objective, optim, tokenizer, train
+from dgemma_play.training import corpus, grammar, model, objective, optim, probes, tokenizer, train
 from dgemma_play.training.forward import TrainingForward
 from dgemma_play.training.grammar import elastic, plots, shortforms, snippets, tables, verses, words
 
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
 CAST = plots.Cast(hero="fox", adjective="red", friend="owl", thing="silver bell", place="forest")
 SLOTS = CAST.slots(random.Random(0)) | {"N": "Ana", "topic": "the sea", "hero": "a fox", "thing": "bell"}
 
@@ -94,6 +97,10 @@ def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
     values = torch.linalg.svdvals(optim.orthogonalise(torch.randn(3, 24, 64, generator=generator)))
     assert values.min() > 0.5
     assert values.max() < 1.5
+
+
+def embedded_tokenizer() -> PreTrainedTokenizerFast:
+    return PreTrainedTokenizerFast.from_pretrained(ASSETS / "embedded")
 
 
 def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
@@ -224,3 +231,34 @@ def test_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
     assert (resumed.step, resumed.seconds) == (9, 30.0)
     for mine, theirs in zip(trainer.weights, resumed.weights, strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_a_grown_vocabulary_keeps_the_ids_and_rows_of_the_old_one() -> None:
+    small, large = (corpus.draw(count, seed=3) for count in (60, 300))
+    old = tokenizer.build(corpus.corpus_vocabulary(small))
+    new = tokenizer.build(corpus.corpus_vocabulary(large, tokenizer.tokens(old)))
+    assert tokenizer.tokens(new)[: len(old)] == tokenizer.tokens(old)
+    assert len(new) > len(old)
+    trained, grown = model.create(len(old)), model.create(len(new))
+    model.take_over(grown, trained)
+    assert torch.equal(grown.lm_head.weight[: len(old)], trained.lm_head.weight)
+    spread = grown.lm_head.weight[len(old) :].std() / trained.lm_head.weight.std()
+    assert spread.item() == pytest.approx(1, rel=0.2)
+
+
+def test_held_out_nouns_are_words_of_the_vocabulary_and_never_a_subject() -> None:
+    nouns = {word for probe in probes.HELD_OUT for word in probe.words}
+    assert len(nouns) == 40
+    assert not nouns & (words.verse_topics().keys() | words.subjects().keys())
+    assert nouns < {token.strip() for token in tokenizer.tokens(embedded_tokenizer())}
+
+
+def test_no_template_asks_in_a_paraphrased_wording() -> None:
+    def wording(prompt: str, asked: tuple[str, ...]) -> str:
+        for word in asked:
+            prompt = re.sub(rf"\b(an? |the |my )?{word}", "X", prompt)
+        return re.sub(r"[^a-zX ]", "", prompt[:1].lower() + prompt[1:]).strip()
+
+    templates = {wording(e.prompt, e.asked) for e in corpus.draw(20_000, seed=4)}
+    assert wording("Write a haiku about the sea.", ("sea",)) in templates
+    assert not [p.prompt for p in probes.PARAPHRASED if wording(p.prompt, p.words) in templates]

@@ -21,7 +21,7 @@ _PRONOUNS = {"h": "he", "s": "she", "": "it"}
 
 @dataclass(frozen=True)
 class Kin:
-    """Subjects that behave alike. `members` maps a noun to its pronoun (he, she or it), `rare` ones included."""
+    """Subjects that behave alike; `members` maps a noun to he, she or it, `rare` ones included."""
 
     members: dict[str, str]
     rare: frozenset[str]
@@ -63,7 +63,7 @@ def subjects() -> dict[str, tuple[Kin, str]]:
 
 @cache
 def verse_topics() -> dict[str, tuple[str, str]]:
-    """Every verse subject: its phrase ("the sea", "love", "the fox") and its family of lines; rare ones last."""
+    """Every verse subject: its phrase ("the sea", "love", "the fox"), its family of lines; rare ones last."""
     heroes = {noun: (f"the {noun}", kin.verse) for noun, (kin, _) in subjects().items()}
     topics = {noun: entry for noun, entry in heroes.items() if not _is_rare(noun)}
     for family, (group,) in tables.read("topics").items():

@@ -1,0 +1,48 @@
+"""What the embedded checkpoint is for: more passes make a better text, and a warmer canvas another one."""
+
+from __future__ import annotations
+
+from statistics import mean, stdev
+from typing import Any
+
+import pytest
+
+from dgemma_play import Settings, Trace, denoise
+from dgemma_play.training import corpus, measures, readability
+
+PROMPTS = (
+    "Write a short story about a fox.",
+    "tell me a story about a pirate",
+    "Write a haiku about rain.",
+    "Write a poem about the moon.",
+    "Write a dialogue between a cat and a mouse.",
+    "a birthday wish for Noah",
+)
+
+
+@pytest.fixture(scope="module")
+def familiar() -> measures.Familiar:
+    """Which runs of three tokens stand in texts of the training grammar."""
+    return measures.Familiar(example.answer for example in corpus.draw(12_000, seed=21))
+
+
+def texts(loaded: Any, **settings: Any) -> list[str]:
+    """Four drafts of each prompt."""
+    return [
+        text
+        for prompt in PROMPTS
+        for text in Trace.record(denoise(loaded, prompt, Settings(drafts=4, seed=9, **settings))).texts
+    ]
+
+
+def test_the_score_at_4_steps_is_below_that_at_32_by_more_than_two_standard_errors(
+    loaded: Any, familiar: measures.Familiar
+) -> None:
+    few, many = ([familiar.share(text) for text in texts(loaded, steps=steps)] for steps in (4, 32))
+    error = (stdev(few) ** 2 / len(few) + stdev(many) ** 2 / len(many)) ** 0.5
+    assert mean(many) - mean(few) > 2 * error
+
+
+def test_a_warmer_canvas_gives_drafts_that_differ_more(loaded: Any) -> None:
+    cold, warm = (texts(loaded, t_max=t, t_min=t / 2, steps=24) for t in (0.1, 1.2))
+    assert readability.distinct(cold) < readability.distinct(warm)
