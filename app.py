@@ -13,7 +13,7 @@ with contextlib.suppress(ImportError):  # on a ZeroGPU Space it must come before
     import spaces  # noqa: F401  # pyright: ignore[reportMissingImports]
 
 import dgemma_play as play  # its names are imported when they are used: --plan needs no torch
-from dgemma_play import plan_table
+from dgemma_play import checkpoints, plan_table
 from dgemma_play.runs import Runner
 
 
@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if options.plan:
             sys.exit(plan_table.show(Console(), options.model, options.memory))
+        checkpoints.config_of(options.model)  # a wrong name is told before torch takes its seconds
         loaded = play.load(options.model, options.precision, options.device)
     except play.PlayError as error:
         sys.exit(str(error))

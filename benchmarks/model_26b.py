@@ -6,8 +6,9 @@
 Weights are drawn and packed module by module on the device, by the code that loads a checkpoint, so neither
 the 52 GB file nor the host memory for it is needed. Random canvases never settle: every draft takes all its
 passes, and the tokens per second of a real run follow from how many passes it needs. transformers' generate()
-runs on the same modules. The roofline uses this device's own bandwidth and matrix speed, measured first. The
-last line is one JSON document.
+runs on the same modules. The roofline uses this device's own bandwidth and matrix speed, measured first.
+Sizes are in GiB; a processor's peaks are those of this process since it began. The last line is one JSON
+document.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from transformers import DiffusionGemmaConfig
 
 from dgemma_play import Run, Settings, quantization, sampler
 from dgemma_play.denoiser import TransformersDenoiser
-from dgemma_play.plan import RESERVE, active_parameters, plan, released_config
+from dgemma_play.memory import memory_errors
+from dgemma_play.plan import GIB, RESERVE, active_parameters, plan, released_config
 from dgemma_play.recipes import RECIPES, RELEASED, WIDTH, Recipe, Weight, weights
 from dgemma_play.trace import ModelFacts, RunFacts
 
@@ -156,8 +158,11 @@ def generate_pass(model: Any, prompt: list[int], drafts: int, steps: int) -> flo
         model.generate(ids, max_new_tokens=model.config.canvas_length, max_denoising_steps=count)
 
     try:
-        write(1)
-        return (seconds_of(lambda: write(steps), device) - seconds_of(lambda: write(1), device)) / (steps - 1)
+        with memory_errors():
+            write(1)
+            return (seconds_of(lambda: write(steps), device) - seconds_of(lambda: write(1), device)) / (
+                steps - 1
+            )
     except torch.OutOfMemoryError:
         return None
 
@@ -269,11 +274,24 @@ def fits(config: Mapping[str, Any], recipe: Recipe, device: torch.device) -> boo
     return plan(config, recipe).rows_in(free - RESERVE) > 0
 
 
-def peak_memory(device: torch.device) -> int:
-    """Bytes at the peak: of the GPU since the last reset, else of this process since it began."""
+def peak_memory(device: torch.device) -> dict[str, int]:
+    """Bytes at the peak: of the GPU since the last reset, else of this process since it began.
+
+    `reserved` is what PyTorch took of the GPU for them, gaps included.
+    """
+    if device.type != "cuda":
+        return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+    return {
+        "peak": torch.cuda.max_memory_allocated(device),
+        "reserved": torch.cuda.max_memory_reserved(device),
+    }
+
+
+def forget_peaks(device: torch.device) -> None:
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def measure(
@@ -281,28 +299,28 @@ def measure(
 ) -> dict[str, Any]:
     """All figures of one recipe."""
     device = asked.device
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    forget_peaks(device)
     began = time.perf_counter()
     model = build(config, recipe, device)
     sync(device)
     result: dict[str, Any] = {
         "recipe": recipe.key,
         "build_seconds": time.perf_counter() - began,
-        "build_peak": peak_memory(device),
+        "build": peak_memory(device),
         "bytes": stored(model),
         "planned": plan(config, recipe).groups,
         "runs": [],
     }
     denoiser = TransformersDenoiser(model)
     text: list[int] = torch.randint(denoiser.vocab_size, (max(asked.prompts),)).tolist()
+    engine_pass(denoiser, text[: min(asked.prompts)], 1, 2)  # the first run waits for libraries to be loaded
     for length in asked.prompts:
         prompt = text[:length]
         for drafts in asked.drafts:
-            if device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats(device)
+            forget_peaks(device)
             run = {"prompt": length, "drafts": drafts} | engine_pass(denoiser, prompt, drafts, asked.steps)
-            run["peak"] = peak_memory(device)
+            run |= peak_memory(device)
+            run["planned"] = plan(config, recipe, length + denoiser.canvas_length).needs(run["rows"])
             run["tokens_at_48"] = drafts * denoiser.canvas_length / (run["first"] + 47 * run["pass"])
             run["roofline"] = roofline(config, recipe, drafts, speed)
             run["generate"] = generate_pass(model, prompt, drafts, asked.steps) if asked.generate else None
@@ -312,16 +330,22 @@ def measure(
 
 
 def report(console: Console, result: dict[str, Any]) -> None:
-    sizes = ", ".join(f"{part} {size / 1e9:.3f}" for part, size in result["bytes"].items())
+    sizes = ", ".join(f"{part} {size / GIB:.3f}" for part, size in result["bytes"].items())
     total, planned = sum(result["bytes"].values()), sum(result["planned"].values())
     console.print(f"\n{result['recipe']}: built in {result['build_seconds']:.1f} s", style="bold")
-    console.print(f"GB: {sizes}; all {total / 1e9:.3f}, planned {planned / 1e9:.3f}", soft_wrap=True)
+    console.print(
+        f"GiB: {sizes}; all {total / GIB:.3f}, planned {planned / GIB:.3f}, at the peak of building"
+        f" {result['build']['peak'] / GIB:.2f}",
+        soft_wrap=True,
+    )
     table = Table(box=None, pad_edge=False)
     for name in (
         "prompt",
         "drafts",
         "rows",
-        "peak GB",
+        "peak GiB",
+        "reserved",
+        "planned",
         "ms/pass",
         "roofline",
         "generate()",
@@ -332,7 +356,8 @@ def report(console: Console, result: dict[str, Any]) -> None:
         theirs = f"{1000 * run['generate']:.1f}" if run["generate"] else "–"
         table.add_row(
             *(str(run[name]) for name in ("prompt", "drafts", "rows")),
-            *(f"{run['peak'] / 1e9:.2f}", f"{1000 * run['pass']:.1f}", f"{1000 * run['roofline']:.1f}"),
+            *(f"{run[name] / GIB:.2f}" if name in run else "–" for name in ("peak", "reserved", "planned")),
+            *(f"{1000 * run['pass']:.1f}", f"{1000 * run['roofline']:.1f}"),
             *(theirs, f"{run['tokens_at_48']:.0f}"),
         )
     console.print(table)
@@ -371,9 +396,6 @@ def main() -> None:
             continue
         results.append(measure(config, recipe, asked, speed))
         report(console, results[-1])
-        gc.collect()
-        if asked.device.type == "cuda":
-            torch.cuda.empty_cache()
     print(json.dumps({"device": name, "torch": torch.__version__, "speed": speed, "results": results}))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from . import settings, terminal
+from . import checkpoints, settings, terminal
 from .errors import PlayError
 from .trace import Trace
 
@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _denoise(options: argparse.Namespace) -> Trace:
     asked = settings.from_arguments(options)
     settings.check_prompt(options.prompt or "")
+    checkpoints.config_of(options.model)
     from . import denoise, load  # after the checks: importing torch takes seconds
 
     loaded = load(options.model, options.precision, options.device)

@@ -145,7 +145,7 @@ def _files(name: str, folder: Path) -> list[Path]:
         # A name in the index is a name, not a way out of the folder.
         return [folder / Path(file).name for file in sorted(files)]
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise IncompleteError(f"{name}: {INDEX} is damaged. {_again(name, folder)}") from error
+        raise IncompleteError(f"{name}: {INDEX} is damaged. {_again(name, index)}") from error
 
 
 def _shard(name: str, path: Path) -> Shard:
@@ -162,19 +162,18 @@ def _shard(name: str, path: Path) -> Shard:
         shapes = {key: tuple(entry["shape"]) for key, entry in entries.items()}
     except FileNotFoundError as error:
         raise IncompleteError(
-            f"{name} is incomplete: {path.name} is missing. {_again(name, path.parent)}"
+            f"{name} is incomplete: {path.name} is missing. {_again(name, path)}"
         ) from error
     except OSError as error:
         raise LoadError(f"{name}: {path} can't be read: {error.strerror}.") from error
     except (ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
         raise IncompleteError(
-            f"{name} is damaged: {path.name} is no whole safetensors file. {_again(name, path.parent)}"
+            f"{name} is damaged: {path.name} is no whole safetensors file. {_again(name, path)}"
         ) from error
     expected = 8 + length + max((end for _, end in spans.values()), default=0)
     if size != expected:
         raise IncompleteError(
-            f"{name} is damaged: {path.name} has {size} bytes instead of {expected}."
-            f" {_again(name, path.parent)}"
+            f"{name} is damaged: {path.name} has {size} bytes instead of {expected}. {_again(name, path)}"
         )
     return Shard(path, shapes, {key: end - start for key, (start, end) in spans.items()})
 
@@ -191,7 +190,10 @@ def _check_tensors(name: str, config: Mapping[str, Any], shards: Iterable[Shard]
             )
 
 
-def _again(name: str, folder: Path) -> str:
-    if "snapshots" in folder.parts:
-        return f"Get it again: hf download {name}"
-    return f"Copy it to {folder} again."
+def _again(name: str, path: Path) -> str:
+    """How to get a file that is missing or damaged."""
+    if "snapshots" not in path.parts:
+        return f"Copy it to {path.parent} again."
+    # The Hub's client takes a file that is there for whole, unless forced.
+    force = f" {path.name} --force-download" if path.exists() else ""
+    return f"Get it again: hf download {name}{force}"

@@ -77,14 +77,7 @@ def _broken(folder: Path, why: str) -> BrokenCopyError:
 def write(model: Any, checkpoint: Checkpoint, recipe: Recipe, target: Path) -> None:
     """Write the loaded `model` as a copy; `target` appears whole, at the end. Raises `LoadError`."""
     tensors = dict(_tensors(model))
-    needed = sum(tensor.nbytes for tensor in tensors.values()) * SLACK
-    existing = next(folder for folder in (target, *target.parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
-    if free < needed:
-        raise LoadError(
-            f"A quantized copy takes {needed / 1e9:.1f} GB and {existing} has {free / 1e9:.1f} GB free:"
-            " free some, or set DGEMMA_PLAY_CACHE to a folder on a larger disk."
-        )
+    check_space(target, sum(tensor.nbytes for tensor in tensors.values()))
     part = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +95,18 @@ def write(model: Any, checkpoint: Checkpoint, recipe: Recipe, target: Path) -> N
         full = getattr(error, "errno", None) == 28 or "os error 28" in str(error)
         why = "the disk is full" if full else str(error).splitlines()[0]
         raise LoadError(f"No quantized copy could be written to {target}: {why}.") from error
+
+
+def check_space(target: Path, size: int) -> None:
+    """Raises `LoadError` where a copy of `size` bytes does not fit the disk that `target` will lie on."""
+    needed = size * SLACK
+    existing = next(folder for folder in (target, *target.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise LoadError(
+            f"A quantized copy takes {needed / 1e9:.1f} GB and {existing} has {free / 1e9:.1f} GB free:"
+            " free some, or choose a folder on a larger disk (DGEMMA_PLAY_CACHE for those that are kept)."
+        )
 
 
 def _tensors(model: Any) -> Iterator[tuple[str, Tensor]]:

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache
 
+from .memory import memory_errors
+
 #: What has been read so far, as keys and values per layer; one row.
 Context = Cache
 #: Positions per softmax of a soft embedding: all 256 at once take three [C, V] tensors beside the logits.
@@ -70,11 +72,13 @@ class TransformersDenoiser:
         self.vocab_size: int = model.config.text_config.vocab_size
         self.device: torch.device = self._decoder.embed_tokens.weight.device
 
+    @memory_errors()
     def encode(self, ids: Tensor) -> Context:
         cache = DynamicCache(config=self._model.config.get_text_config(decoder=True))
         self._read(cache, ids[None])
         return cache
 
+    @memory_errors()
     def extend(self, contexts: Sequence[Context], canvases: Tensor) -> list[Context]:
         cache = self.batch(contexts)
         self._read(cache, canvases)
@@ -85,12 +89,14 @@ class TransformersDenoiser:
         positions = torch.arange(seen, seen + ids.shape[1], device=ids.device)[None]
         self._encoder(input_ids=ids, past_key_values=cache, position_ids=positions)
 
+    @memory_errors()
     def batch(self, contexts: Sequence[Context]) -> Context:
         first, rows = contexts[0], len(contexts)
         if all(context is first for context in contexts):  # one prompt for all: seen n times, stored once
             return _changed(first, lambda i, name: getattr(first.layers[i], name).expand(rows, -1, -1, -1))
         return _changed(first, lambda i, name: torch.cat([getattr(c.layers[i], name) for c in contexts]))
 
+    @memory_errors()
     def decode(self, context: Context, canvases: Tensor, soft: Tensor) -> Tensor:
         seen = context.get_seq_length()
         positions = torch.arange(seen, seen + self.canvas_length, device=canvases.device, dtype=torch.int32)
@@ -113,11 +119,13 @@ class TransformersDenoiser:
         finally:
             handle.remove()
 
+    @memory_errors()
     def logits(self, hidden: Tensor) -> Tensor:
         cap = self._model.final_logit_softcapping
         # In place: a [C, V] tensor is 268 MB in the released model.
         return self._model.lm_head(hidden[None])[0].to(torch.float32).div_(cap).tanh_().mul_(cap)
 
+    @memory_errors()
     def soft_embedding(self, logits: Tensor) -> Tensor:
         embedding = self._decoder.embed_tokens
         weight = embedding.weight

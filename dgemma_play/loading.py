@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from rich.console import Console
 from rich.progress import (
@@ -32,6 +31,7 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import Diffu
 from . import checkpoints, copies, quantization
 from .checkpoints import EMBEDDED, Checkpoint
 from .errors import LoadError
+from .memory import free_memory, memory_errors
 from .plan import CPU_ACTIVE_PARAMETERS, active_parameters, choose, gib, least, plan
 from .quantization import DTYPES
 from .recipes import RECIPES, Recipe, copy_recipe
@@ -108,8 +108,7 @@ def load(name_or_path: str = EMBEDDED, precision: str = "auto", device: str = "a
         raise LoadError(f"precision must be auto, {', '.join(RECIPES)}, got {precision!r:.80}.")
     chosen, device_reason = pick_device(device)
     recipe, rows, reason = _decide(checkpoints.config_of(name_or_path), precision, chosen)
-    for kind in {recipe.experts, recipe.linears} & {"int8", "nf4"}:
-        quantization.check_kernels(kind, chosen)
+    quantization.check_kernels(recipe, chosen)
     checkpoint = checkpoints.find(name_or_path)
     tokenizer = _tokenizer(checkpoint)
     model, notes = _model(checkpoint, recipe, chosen)
@@ -130,17 +129,24 @@ def load(name_or_path: str = EMBEDDED, precision: str = "auto", device: str = "a
 
 def pick_device(name: str) -> tuple[torch.device, str]:
     """The device of that name, and why. Raises `LoadError`."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", 0), f"{torch.cuda.get_device_name(0)}."
+    if name == "auto" and not torch.cuda.is_available():
         return torch.device("cpu"), "CPU: no NVIDIA GPU was found."
     try:
-        device = torch.empty(0, device=name).device
+        device = torch.empty(0, device="cuda:0" if name == "auto" else name).device
+        # A driver, card or PyTorch that don't go together show it at the first product.
+        ones = torch.ones(16, 16, dtype=torch.bfloat16, device=device)
+        if float((ones @ ones)[0, 0]) != 16:
+            raise ValueError("it computes wrong numbers")
     except (RuntimeError, AssertionError, ValueError) as error:
         raise LoadError(
-            f"The device {name!r:.80} can't be used here: {str(error).splitlines()[0]}"
+            f"The device {name!r:.80} can't be used here: {str(error).splitlines()[0]}."
+            " The README says which PyTorch suits which card; --device cpu does without."
         ) from error
-    return device, f"{device}: as asked."
+    if name != "auto":
+        return device, f"{device}: as asked."
+    others = torch.cuda.device_count() - 1
+    more = f", the first of {others + 1} GPUs (--device cuda:1 takes the next)" if others else ""
+    return device, f"{torch.cuda.get_device_name(device)}{more}."
 
 
 def _decide(config: Mapping[str, Any], precision: str, device: torch.device) -> tuple[Recipe, int, str]:
@@ -151,13 +157,12 @@ def _decide(config: Mapping[str, Any], precision: str, device: torch.device) -> 
             f"This is a quantized copy at {made.precision}: choose that or auto, not {precision}."
         )
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return choose(config, precision, free, made)
+        return choose(config, precision, free_memory(device), made)
     if active_parameters(config) > CPU_ACTIVE_PARAMETERS:
-        raise LoadError(_no_processor(config))
+        raise LoadError(_needs_a_gpu(config, device))
     recipe = made or RECIPES["fp32" if precision == "auto" else precision][0]
     needs = plan(config, recipe).needs(1)
-    if device.type == "cpu" and needs > (free := psutil.virtual_memory().available):
+    if device.type == "cpu" and needs > (free := free_memory(device)):
         raise LoadError(
             f"{recipe.precision} needs {gib(needs)} of memory and {gib(free)} are free: close something, or"
             " choose a smaller --precision."
@@ -166,7 +171,10 @@ def _decide(config: Mapping[str, Any], precision: str, device: torch.device) -> 
     return recipe, DEFAULT_ROWS, f"{recipe.precision}: {why}."
 
 
-def _no_processor(config: Mapping[str, Any]) -> str:
+def _needs_a_gpu(config: Mapping[str, Any], device: torch.device) -> str:
+    needed = f"It needs an NVIDIA GPU with {gib(least(config, 'nf4'))} of free memory."
+    if device.type != "cpu":
+        return f"This model was never tried on a device like {device}. {needed}"
     operations = 2 * active_parameters(config) * config["canvas_length"] / 1e12
     if torch.version.cuda is None:
         hint = "This PyTorch is built without CUDA: see https://pytorch.org/get-started for one with it."
@@ -174,7 +182,7 @@ def _no_processor(config: Mapping[str, Any]) -> str:
         hint = "PyTorch finds no NVIDIA GPU: nvidia-smi tells whether there is one, and its driver."
     return (
         f"This model is not for a processor: each of up to 48 passes over a canvas takes {operations:.1f}"
-        f" trillion operations. It needs a GPU with {gib(least(config, 'nf4'))} of free memory. {hint}"
+        f" trillion operations. {needed} {hint}"
         " Without one, leave --model out for the embedded model."
     )
 
@@ -215,7 +223,7 @@ def _model(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> tupl
 def assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> Any:
     """The model of a checkpoint at a recipe, read shard by shard and quantized tensor by tensor.
 
-    Host memory holds one tensor beside what is already packed; GPU memory one stack of experts.
+    Host memory holds one tensor beside what is already packed; GPU memory one matrix.
     """
     check = copies.Check(checkpoint) if checkpoint.is_copy else None
     try:
@@ -223,7 +231,7 @@ def assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> An
         model = quantization.skeleton(config, recipe)
         if (checkpoint.folder / "generation_config.json").exists():
             model.generation_config = DiffusionGemmaGenerationConfig.from_pretrained(checkpoint.folder)
-        with _progress(checkpoint) as advance:
+        with memory_errors(), _progress(checkpoint) as advance:
             for shard in checkpoint.shards:
                 with safe_open(shard.path, "pt", device="cpu") as file:
                     for name in filter(_is_text, shard.shapes):

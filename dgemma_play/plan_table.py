@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from typing import Any
@@ -29,15 +30,12 @@ def show(console: Console, model: str = RELEASED, memory: str | None = None) -> 
     free = parse_memory(memory) if memory else _free_memory()
     cards = [free] if free else [card * GIB for card in CARDS]
     large = plan(config, RECIPES["bf16"][0]).model >= GIB
-    console.print(
-        f"{model}: {'GiB' if large else 'MiB'} of GPU memory by precision, and drafts at once", style="bold"
-    )
+    console.print(f"{model}, {'GiB' if large else 'MiB'} by precision", style="bold", soft_wrap=True)
     console.print(_table(config, cards, GIB if large else 2**20))
     console.print(
-        "Last: how many drafts go through at once on a card of that size."
-        f" Planned for contexts of up to {CONTEXT} tokens and {DRAFTS} drafts that each keep one; at the peak"
-        " of a pass the GPU holds model, scratch, logits, contexts and rows × per draft."
-        f" {gib(RESERVE)} are left to the driver.",
+        "A pass over n drafts: model + scratch (a layer's experts, unpacked) + logits + n × a draft's pass"
+        f" + (n + {DRAFTS}) × a draft's keys and values, here of {CONTEXT} tokens; {gib(RESERVE)} are left to"
+        " the driver. Last: how many drafts go through at once where that much is free; others wait.",
         style="dim",
     )
     if free:
@@ -61,8 +59,8 @@ def _table(config: dict[str, Any], cards: list[int], unit: int) -> Table:
         "model": [needs.model for needs in plans],
         "scratch": [needs.scratch for needs in plans],
         "logits": [needs.logits for needs in plans],
-        "per draft": [needs.draft + needs.context for needs in plans],
-        "contexts": [DRAFTS * needs.context for needs in plans],
+        "a draft's pass": [needs.draft for needs in plans],
+        "its keys, values": [needs.context for needs in plans],
     }
     for name, values in sizes.items():
         table.add_row(
@@ -71,16 +69,17 @@ def _table(config: dict[str, Any], cards: list[int], unit: int) -> Table:
     for card in cards:
         rows = (needs.rows_in(card - RESERVE) for needs in plans)
         at_once = (str(count) if count else "–" for count in rows)
-        table.add_row(f"drafts on {card / GIB:.3g} GB", *at_once, style="bold")
+        table.add_row(f"drafts, {card / GIB:.3g} GiB", *at_once, style="bold")
     return table
 
 
 def _free_memory() -> int | None:
-    """Free bytes of the first NVIDIA GPU, asked of its driver: importing torch would take seconds."""
+    """Free bytes of the NVIDIA GPU that would be used, asked of its driver: importing torch takes seconds."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return None
-    query = [command, "--query-gpu=memory.free", "--format=csv,noheader,nounits", "--id=0"]
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0] or "0"
+    query = [command, "--query-gpu=memory.free", "--format=csv,noheader,nounits", f"--id={first}"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
         return int(done.stdout.split()[0]) * 2**20

@@ -15,6 +15,8 @@ Shapes: E experts, R rows, C columns of a matrix.
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
 from typing import Any
 
@@ -32,23 +34,32 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 CODES, SCALES = "_codes", "_scales"
 
 
-def pack(weight: Tensor, kind: str) -> tuple[Tensor, Tensor]:
-    """Codes and float32 scales of weight [..., R, C].
+@functools.cache
+def _bitsandbytes() -> Any:
+    """Its operators. They are registered by an import that only those who need them wait for."""
+    # It would report that a kernel which nothing here calls could not be downloaded.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    import bitsandbytes  # noqa: F401
+
+    return torch.ops.bitsandbytes
+
+
+def pack(weight: Tensor, kind: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Codes and float32 scales, on `device`, of weight [..., R, C].
 
     int8: codes [..., R, C], a scale per row. nf4: codes [..., R·C/2] of two values each, a scale per block.
-    Matrix by matrix: blocks never straddle experts, and the float32 temporaries stay those of one.
+    Matrix by matrix, from wherever the weight lies: blocks never straddle experts, and the device holds one
+    matrix beside the codes. A whole stack, 1 GB in the released model, would leave gaps in its memory.
     """
     if weight.dim() > 2:
-        codes, scales = (part.new_empty(len(weight), *part.shape) for part in pack(weight[0], kind))
+        codes, scales = (part.new_empty(len(weight), *part.shape) for part in pack(weight[0], kind, device))
         for number, matrix in enumerate(weight):  # each into its place: a list to stack would hold all twice
-            codes[number], scales[number] = pack(matrix, kind)
+            codes[number], scales[number] = pack(matrix, kind, device)
         return codes, scales
+    weight = weight.to(device)
     if kind == "nf4":
-        import bitsandbytes  # noqa: F401  registers its operators; only those who need them wait for it
-
-        codes, scales = torch.ops.bitsandbytes.quantize_4bit.default(
-            weight.contiguous(), BLOCK, "nf4", torch.uint8
-        )
+        quantize = _bitsandbytes().quantize_4bit.default
+        codes, scales = quantize(weight.contiguous(), BLOCK, "nf4", torch.uint8)
         return codes.flatten(), scales
     values = weight.float()
     # Rounded to bfloat16, so that unpacking into it adds no error that a whole row shares.
@@ -60,9 +71,8 @@ def pack(weight: Tensor, kind: str) -> tuple[Tensor, Tensor]:
 def unpack(codes: Tensor, scales: Tensor, kind: str, shape: torch.Size, dtype: torch.dtype) -> Tensor:
     """The weight of `shape` in `dtype` that `pack` made codes and scales of."""
     if kind == "nf4":
-        return torch.ops.bitsandbytes.dequantize_4bit.default(
-            codes.view(-1, 1), scales.view(-1), BLOCK, "nf4", shape, dtype
-        )
+        dequantize = _bitsandbytes().dequantize_4bit.default
+        return dequantize(codes.view(-1, 1), scales.view(-1), BLOCK, "nf4", shape, dtype)
     return codes.to(dtype).mul_(scales.to(dtype)[..., None])
 
 
@@ -83,14 +93,14 @@ class QuantizedExperts(DiffusionGemmaTextExperts):
             self.register_buffer(name + CODES, None)
             self.register_buffer(name + SCALES, None)
 
-    def put(self, name: str, weight: Tensor) -> None:
-        """Take the weight [E, R, C] called `name`, packed."""
+    def put(self, name: str, weight: Tensor, device: torch.device) -> None:
+        """Take the weight [E, R, C] called `name`, packed, to `device`."""
         if math.prod(weight.shape[1:]) % BLOCK and self.kind == "nf4":
             raise LoadError(
                 f"nf4 needs experts whose sizes are multiples of {BLOCK}, not {tuple(weight.shape[1:])}:"
                 " choose another precision."
             )
-        codes, scales = pack(weight, self.kind)
+        codes, scales = pack(weight, self.kind, device)
         setattr(self, name + CODES, codes)
         setattr(self, name + SCALES, scales)
 
@@ -120,9 +130,9 @@ class Int8Linear(nn.Module):
         self.register_buffer("weight" + SCALES, None)
         self.bias = linear.bias
 
-    def put(self, name: str, weight: Tensor) -> None:
-        """Take the weight [R, C], packed."""
-        codes, scales = pack(weight, "int8")
+    def put(self, name: str, weight: Tensor, device: torch.device) -> None:
+        """Take the weight [R, C], packed, to `device`."""
+        codes, scales = pack(weight, "int8", device)
         setattr(self, name + CODES, codes)
         setattr(self, name + SCALES, scales)
 
@@ -175,7 +185,7 @@ def put(model: Any, name: str, tensor: Tensor, dtype: torch.dtype, device: torch
     if leaf.endswith((CODES, SCALES)):
         module._buffers[leaf] = tensor.to(device, copy=True)
     elif leaf in getattr(module, "shapes", {}):
-        module.put(leaf, tensor.to(device, dtype))
+        module.put(leaf, tensor.to(dtype), device)
     elif leaf in module._buffers:
         module._buffers[leaf] = tensor.to(device, dtype, copy=True)
     else:
@@ -197,11 +207,16 @@ def finish(model: Any, device: torch.device) -> Any:
     return model
 
 
-def check_kernels(kind: str, device: torch.device) -> None:
+def check_kernels(recipe: Recipe, device: torch.device) -> None:
     """Raises `LoadError` where this device can't unpack what it packed."""
+    for kind in {recipe.experts, recipe.linears} & {"int8", "nf4"}:
+        _check_kernel(kind, device)
+
+
+def _check_kernel(kind: str, device: torch.device) -> None:
     weight = torch.linspace(-1, 1, 2 * BLOCK, device=device).view(2, BLOCK).bfloat16()
     try:
-        again = unpack(*pack(weight, kind), kind, weight.shape, weight.dtype)
+        again = unpack(*pack(weight, kind, device), kind, weight.shape, weight.dtype)
     except (RuntimeError, NotImplementedError, AttributeError, ImportError, OSError) as error:
         raise LoadError(
             f"{kind} can't be computed on {device}: bitsandbytes is missing, or its build does not match the"

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from . import checkpoints
 from .errors import LoadError
-from .recipes import RECIPES
+from .plan import gib, plan
+from .recipes import RECIPES, copy_recipe
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,12 +56,19 @@ def quantize(source: str, target: Path, precision: str, attention: str, device: 
     recipe = next((r for r in RECIPES[precision] if r.linears == attention), None)
     if recipe is None:
         raise LoadError(f"{precision} experts go with int8 attention only.")
-    from . import copies, loading  # after the checks: importing torch takes seconds
-
-    chosen, _ = loading.pick_device(device)
-    checkpoint = checkpoints.find(source)
-    if checkpoint.is_copy:
+    config = checkpoints.config_of(source)
+    if copy_recipe(config) is not None:
         raise LoadError(f"{source} is a quantized copy already: copy its folder as it is.")
+    size = plan(config, recipe).model
+    from . import copies, loading, memory, quantization  # after the checks: importing torch takes seconds
+
+    copies.check_space(target.resolve(), size)
+    chosen, _ = loading.pick_device(device)
+    free = memory.free_memory(chosen)
+    if size > free:
+        raise LoadError(f"The copy is made in memory: {gib(size)}, and {chosen} has {gib(free)} free.")
+    quantization.check_kernels(recipe, chosen)
+    checkpoint = checkpoints.find(source)
     copies.write(loading.assemble(checkpoint, recipe, chosen), checkpoint, recipe, target.resolve())
     return target
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 from huggingface_hub.utils import disable_progress_bars
 
-from dgemma_play import LoadError, checkpoints, copies, hub, load, loading, quantize
+from dgemma_play import LoadError, checkpoints, copies, hub, load, loading, memory, quantize
 from dgemma_play.plan import GIB
 from dgemma_play.recipes import RECIPES, RELEASED
 from tests.engine.checkpoints import save_checkpoint
@@ -135,7 +135,7 @@ def test_an_unknown_precision_is_refused(precision: str) -> None:
         load(precision=precision)
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta!"])
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta!", "meta"])
 def test_a_device_that_is_not_here_is_refused(device: str) -> None:
     with pytest.raises(LoadError, match="can't be used here"):
         load(device=device)
@@ -147,7 +147,7 @@ def test_the_26b_on_a_processor_is_refused_before_anything_is_asked_of_the_netwo
     monkeypatch.setattr(hub, "_ask", lambda *_: pytest.fail("the network was asked"))
     started = time.monotonic()
     with pytest.raises(
-        LoadError, match=r"not for a processor: .* needs a GPU with 20.9 GiB .* leave --model out"
+        LoadError, match=r"not for a processor: .* needs an NVIDIA GPU with 20.9 GiB .* leave --model out"
     ):
         load(RELEASED, device="cpu")
     assert time.monotonic() - started < 2
@@ -157,7 +157,7 @@ def test_too_little_host_memory_is_told(folder: Path, monkeypatch: pytest.Monkey
     class Little(NamedTuple):
         available: int = 1000
 
-    monkeypatch.setattr(loading.psutil, "virtual_memory", Little)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", Little)
     with pytest.raises(LoadError, match=r"fp32 needs .* of memory and 0.0 GiB are free"):
         load(str(folder), device="cpu")
 
@@ -170,9 +170,52 @@ def test_a_gpu_with_room_decides_by_the_plan(folder: Path, monkeypatch: pytest.M
     assert "leave room for 7 drafts at once" in reason
 
 
-def test_memory_that_runs_out_in_loading_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_26b_on_a_device_that_it_was_never_tried_on_says_so() -> None:
+    with pytest.raises(
+        LoadError, match=r"never tried on a device like mps:0. It needs an NVIDIA GPU with 20.9"
+    ):
+        loading._decide(checkpoints.config_of(RELEASED), "auto", torch.device("mps", 0))
+
+
+def pretend_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Let a processor stand for `count` GPUs."""
+    there, ones, empty = torch.device("cpu"), torch.ones, torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *size, device: empty(*size, device=there))
+    monkeypatch.setattr(torch, "ones", lambda *size, dtype, device: ones(*size, dtype=dtype, device=there))
+    for name, answer in (("is_available", True), ("device_count", count), ("get_device_name", "Card")):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer: answer)
+
+
+def test_one_gpu_of_several_is_used_and_it_is_said_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_gpus(monkeypatch, 2)
+    assert loading.pick_device("auto")[1] == "Card, the first of 2 GPUs (--device cuda:1 takes the next)."
+    pretend_gpus(monkeypatch, 1)
+    assert loading.pick_device("auto")[1] == "Card."
+
+
+def test_a_gpu_that_this_pytorch_has_no_kernels_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsuited(*_: object, **__: object) -> None:
+        raise torch.AcceleratorError("CUDA error: no kernel image is available for execution on the device")
+
+    pretend_gpus(monkeypatch, 1)
+    monkeypatch.setattr(torch, "ones", unsuited)
+    with pytest.raises(LoadError, match=r"can't be used here: CUDA error: no kernel image .*--device cpu"):
+        loading.pick_device("auto")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_memory_that_runs_out_in_loading_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
+) -> None:
     def full(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
+        raise error
 
     monkeypatch.setattr(loading.quantization, "put", full)
     with pytest.raises(LoadError, match=r"cpu ran out of memory while loading: .* smaller --precision"):
@@ -312,6 +355,24 @@ def test_space_is_looked_for_before_a_copy_is_begun(
     monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # pyright: ignore
     loaded = load(str(folder), "nf4", "cpu")
     assert "0.0 GB free" in loaded.reasons[-1]
+
+
+def test_space_for_a_copy_to_upload_is_looked_for_before_anything_is_loaded(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "assemble", lambda *_: pytest.fail("it was loaded"))
+    monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # pyright: ignore
+    with pytest.raises(LoadError, match=r"0\.0 GB free"):
+        quantize.quantize(str(folder), tmp_path / "copy", "nf4", "int8", "cpu")
+
+
+def test_a_copy_to_upload_that_memory_can_not_hold_is_not_begun(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "assemble", lambda *_: pytest.fail("it was loaded"))
+    monkeypatch.setattr(memory, "free_memory", lambda _: 1000)
+    with pytest.raises(LoadError, match=r"made in memory: 0.0 GiB, and cpu has 0.0 GiB free"):
+        quantize.quantize(str(folder), tmp_path / "copy", "nf4", "int8", "cpu")
 
 
 def test_leftovers_of_an_interrupted_copy_are_swept(folder: Path, cache: Path) -> None:
@@ -485,6 +546,19 @@ def test_another_architecture_is_found_out_before_its_weights_are_asked_for(
     sentence, _ = refused()
     assert "another architecture (llama)" in sentence
     assert not [path for path in fake.asked if "safetensors" in path]
+
+
+def test_a_damaged_download_says_how_to_get_that_file_again(
+    point: Callable[[str], None], original: Path
+) -> None:
+    point(FakeHub(original).url)
+    load("some/model", "bf16", "cpu")
+    snapshot = hub.cached("some/model")
+    assert snapshot is not None
+    spoil_shard(snapshot, lambda content: content[:-7])
+    sentence, _ = refused()
+    damaged = shards(snapshot)[1].name
+    assert sentence.endswith(f"hf download some/model {damaged} --force-download")
 
 
 def test_an_interrupted_download_without_a_network_says_how_to_go_on(

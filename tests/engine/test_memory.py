@@ -140,6 +140,40 @@ def test_a_run_too_large_for_one_draft_says_what_to_do(cramped: Any, method: str
         list(run)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "CUDA error: out of memory",
+    ],
+)
+def test_memory_that_runs_out_beyond_the_allocator_counts_too(
+    cramped: Any, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    decoder = cramped.model.model.decoder
+    whole, calls = decoder.forward, []
+
+    def forward(*arguments: Any, **names: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError(message)
+        return whole(*arguments, **names)
+
+    monkeypatch.setattr(decoder, "forward", forward)
+    run = denoise(cramped, FOX, SETTINGS, rows=4)
+    assert {track.ended for track in Trace.record(run).tracks} <= {"eos", "length"}
+    assert run.facts.model.rows == 2
+
+
+def test_another_error_is_no_want_of_memory(cramped: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(cramped.model.model.decoder, "forward", broken)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        list(denoise(cramped, FOX, SETTINGS, rows=4))
+
+
 def test_a_step_that_fails_leaves_the_draft_as_it_was(cramped: Any) -> None:
     denoiser = Cramped(cramped.model, "soft_embedding", at=[1])
     draft = _Draft(0, torch.Generator().manual_seed(1), context=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,14 @@ def test_denoise_runs_with_rows_and_waiting_drafts(folder: Path, precision: str)
     assert max(track.block.max() for track in trace.tracks) == 1, "it goes on to a second canvas"
 
 
+@pytest.mark.parametrize("precision", RECIPES)
+def test_the_embedded_checkpoint_goes_at_every_precision(precision: str) -> None:
+    loaded = loading.load("embedded", precision, "cpu")
+    trace = Trace.record(denoise(loaded, "A haiku about rain.", Settings(drafts=2, seed=3, steps=2)))
+    assert trace.model.precision == precision
+    assert stored_bytes(loaded.model) == plan(checkpoints.config_of("embedded"), RECIPES[precision][0]).model
+
+
 @pytest.mark.parametrize("name", ["int8-int8", "nf4-int8", "nf4-bf16"])
 def test_transformers_generate_runs_on_it_too(models: dict[str, Any], name: str) -> None:
     written = models[name].generate(torch.tensor([[6, 7, 8]]), max_new_tokens=32, max_denoising_steps=2)
@@ -199,16 +209,16 @@ def test_loading_holds_the_model_and_no_more_than_a_shard_beside_it(
 @pytest.mark.parametrize(("kind", "error"), [("nf4", 0.10), ("int8", 0.010)])
 def test_what_is_packed_comes_back_within_its_error(kind: str, error: float) -> None:
     weight = torch.randn(3, 64, 192, generator=torch.Generator().manual_seed(0)).bfloat16() * 0.02
-    again = unpack(*pack(weight, kind), kind, weight.shape, torch.bfloat16)
+    again = unpack(*pack(weight, kind, CPU), kind, weight.shape, torch.bfloat16)
     assert float((again - weight).float().norm() / weight.float().norm()) <= error
 
 
 @pytest.mark.parametrize("kind", ["nf4", "int8"])
 def test_experts_are_packed_one_by_one(kind: str) -> None:
     weight = torch.randn(3, 64, 64).bfloat16()
-    codes, scales = pack(weight, kind)
+    codes, scales = pack(weight, kind, CPU)
     for number in range(3):
-        alone = pack(weight[number], kind)
+        alone = pack(weight[number], kind, CPU)
         assert torch.equal(codes[number], alone[0])
         assert torch.equal(scales[number], alone[1])
 
@@ -216,11 +226,11 @@ def test_experts_are_packed_one_by_one(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["nf4", "int8"])
 def test_zeros_stay_zeros(kind: str) -> None:
     weight = torch.zeros(2, 64, 64).bfloat16()
-    assert not unpack(*pack(weight, kind), kind, weight.shape, torch.bfloat16).any()
+    assert not unpack(*pack(weight, kind, CPU), kind, weight.shape, torch.bfloat16).any()
 
 
 def test_int8_codes_reach_127_and_no_further() -> None:
-    codes, _ = pack(torch.randn(50, 64).bfloat16() * 1e3, "int8")
+    codes, _ = pack(torch.randn(50, 64).bfloat16() * 1e3, "int8", CPU)
     assert int(codes.abs().max()) == 127
 
 
@@ -231,6 +241,15 @@ def test_experts_that_blocks_would_straddle_are_refused(tmp_path: Path) -> None:
         loading.assemble(checkpoints.find(str(folder)), odd, CPU)
 
 
+def test_bitsandbytes_keeps_quiet_about_what_nothing_here_calls() -> None:
+    code = (
+        "import torch; from dgemma_play import quantization, recipes;"
+        "quantization.check_kernels(recipes.RECIPES['nf4'][0], torch.device('cpu'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
+
+
 def test_kernels_that_fail_are_found_out_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError(
@@ -239,4 +258,4 @@ def test_kernels_that_fail_are_found_out_before_anything_is_read(monkeypatch: py
 
     monkeypatch.setattr(quantization, "pack", broken)
     with pytest.raises(LoadError, match=r"nf4 can't be computed on cpu: bitsandbytes .* --precision bf16"):
-        quantization.check_kernels("nf4", CPU)
+        quantization.check_kernels(RECIPES["nf4"][0], CPU)

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -183,7 +184,7 @@ def test_the_table_shows_every_recipe_and_the_choice() -> None:
     text = table(RELEASED, "24GB")
     for name in ("fp32", "bf16", "int8", "nf4 + bf16", "nf4 + int8"):
         assert name in text
-    assert "24 GB" in text
+    assert "drafts, 24 GiB" in text
     assert "nf4: experts in 4 bits; attention in 8" in text
     assert "21.3" in text, "GiB of int8 experts"
 
@@ -198,6 +199,19 @@ def test_the_plan_of_a_small_model_is_told_in_smaller_units() -> None:
 
 def test_in_place_of_the_embedded_model_the_released_one_is_planned() -> None:
     assert table("embedded", "24GB") == table(RELEASED, "24GB")
+
+
+def test_without_a_named_card_the_gpu_that_would_be_used_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tmp_path / "nvidia-smi"
+    command.write_text('#!/bin/sh\ncase "$*" in *--id=1) echo 23040;; *) echo 81920;; esac\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    assert "drafts, 22.5 GiB" in table(RELEASED)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert "drafts, 80 GiB" in table(RELEASED)
 
 
 def test_the_plan_needs_neither_torch_nor_network() -> None:
