@@ -26,16 +26,16 @@ function downloadRun(run) {
 }
 
 /** A file that is dropped anywhere on the page. @param {function(File): void} take */
-function listenForDrops(on, root, take) {
+function listenForDrops(root, take) {
   const carries = (event) => event.dataTransfer?.types.includes("Files");
   const over = (event, is) => {
     if (!carries(event)) return;
     event.preventDefault();
     root.classList.toggle("dropping", is);
   };
-  on(document, "dragover", (event) => over(event, true));
-  on(document, "dragleave", (event) => event.relatedTarget === null && over(event, false));
-  on(document, "drop", (event) => {
+  document.addEventListener("dragover", (event) => over(event, true));
+  document.addEventListener("dragleave", (event) => event.relatedTarget === null && over(event, false));
+  document.addEventListener("drop", (event) => {
     over(event, false);
     const [file] = event.dataTransfer?.files ?? [];
     if (file) take(file);

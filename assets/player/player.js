@@ -22,7 +22,6 @@ class Player {
     this.sizes = new Map();
     this.ruler = createRuler();
     this.incoming = new Incoming(this, this.store, options.onFail);
-    this.listening = new AbortController();
     this.act = createActions(this);
     this.build({ act: this.act, ruler: this.ruler, sizes: this.sizes, canAsk: this.onAction !== null });
     this.listen();
@@ -66,14 +65,6 @@ class Player {
     if (this.state.run || this.state.phase !== "empty") return;
     await this.openTrace(buffer, { name: "A recorded run", source: "example" });
     if (!this.state.still) this.act.play(true);
-  }
-
-  destroy() {
-    this.listening.abort();
-    cancelAnimationFrame(this.scheduled);
-    this.state.playing = false;
-    this.store.close();
-    this.root.replaceChildren();
   }
 
   // --- state -------------------------------------------------------------------------------------
@@ -128,20 +119,15 @@ class Player {
   // --- surroundings ------------------------------------------------------------------------------
 
   listen() {
-    const { signal } = this.listening;
-    const on = (target, name, listener) => target.addEventListener(name, listener, { signal });
-    on(document, "keydown", (event) => {
+    document.addEventListener("keydown", (event) => {
       if (!event.defaultPrevented && handleKey(event, this.state, this.act)) event.preventDefault();
     });
-    listenForDrops(on, this.root, (file) => this.incoming.openFile(file));
+    listenForDrops(this.root, (file) => this.incoming.openFile(file));
     const still = matchMedia("(prefers-reduced-motion: reduce)");
     this.state.still = still.matches;
-    on(still, "change", () => this.change({ still: still.matches, playing: false, quick: true }));
-    const theme = new MutationObserver(() => this.readTheme());
-    theme.observe(document.body, { attributes: true, attributeFilter: ["class"] });
-    const size = new ResizeObserver(() => this.relayout());
-    size.observe(this.root);
-    signal.addEventListener("abort", () => [theme, size].forEach((observer) => observer.disconnect()));
+    still.addEventListener("change", () => this.change({ still: still.matches, playing: false, quick: true }));
+    new MutationObserver(() => this.readTheme()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    new ResizeObserver(() => this.relayout()).observe(this.root);
     const fonts = ["15px 'DG Serif'", "15px 'DG Sans'", "15px 'DG Mono'"].map((font) => document.fonts.load(font));
     Promise.all([...fonts, document.fonts.load("15px 'DG Grain'", "\ue000")]).then(() => this.relayout());
   }
