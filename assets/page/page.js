@@ -60,7 +60,6 @@ globalThis.DGemmaPage = (() => {
     for (const record of value.split("\n")) {
       if (!record.startsWith("s")) continue;
       const facts = JSON.parse(record.slice(1));
-      if (facts.state === "failed") complain(facts.sentence);
       if (["finished", "stopped", "failed"].includes(facts.state)) idle();
     }
     if (player) player.sink(value);
@@ -95,12 +94,9 @@ globalThis.DGemmaPage = (() => {
   function listPrompts() {
     const menu = byId("earlier");
     const prompts = (memory.read(PROMPTS) ?? []).filter((each) => typeof each === "string");
-    byId("earlier-label").hidden = !prompts.length;
-    const options = prompts.map((prompt) => {
-      const option = new Option(prompt.length > 70 ? `${prompt.slice(0, 70)}…` : prompt, prompt);
-      return option;
-    });
-    menu.replaceChildren(new Option("…", ""), ...options);
+    menu.hidden = !prompts.length;
+    const options = prompts.map((prompt) => new Option(prompt.length > 70 ? `${prompt.slice(0, 70)}…` : prompt, prompt));
+    menu.replaceChildren(new Option("Earlier prompts", ""), ...options);
   }
 
   // --- the settings, folded on a phone ------------------------------------------------------------
@@ -152,11 +148,11 @@ globalThis.DGemmaPage = (() => {
   async function mount(root, model, server, trigger) {
     player = globalThis.DGemmaPlayer.mount(root, {
       onAction(name, data) {
-        if (name === "generate") byId("generate").click();
-        else if (name === "stop") byId("stop").click();
+        if (name === "stop") byId("stop").click();
         else if (name === "figure") openFigure(data, trigger);
         else trigger(name, data);
       },
+      onFail: complain,
     });
     player.setModel(model);
     for (const value of early.splice(0)) player.sink(value);
@@ -174,16 +170,16 @@ globalThis.DGemmaPage = (() => {
   }
 
   /** The server draws it from the file that is shown, and keeps nothing. */
-  async function openFigure(data, trigger) {
-    const shown = await player.store.run(player.state.run.id);
-    if (!shown) return;
+  function openFigure(data, trigger) {
+    const { file } = player.state.run;
+    if (!file) return;
     document.body.classList.add("page-figure");
     byId("figure-close").focus();
     trigger("figure", {
       kind: data.kind,
       draft: data.draft ?? 0,
       dark: document.body.classList.contains("dark"),
-      trace: toBase64(new Uint8Array(shown.buffer)),
+      trace: toBase64(new Uint8Array(file)),
     });
   }
 

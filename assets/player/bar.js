@@ -17,7 +17,8 @@ const SHOWS = [
 class Bar {
   constructor({ act }) {
     this.progress = el("p", "progress");
-    this.runs = button("Runs in this browser", { text: "Runs", act: () => act.openShelf("runs") });
+    this.download = button("Download this run as a file", { icon: "download", text: "Download", act: () => act.download() });
+    this.runs = button("Runs in this browser, and files", { icon: "runs", text: "Runs", act: () => act.openShelf("runs") });
     this.keptCount = el("span", "count");
     this.kept = button("Kept drafts", { icon: "star", text: "Kept", act: () => act.openShelf("kept") });
     this.kept.classList.add("dg-kept");
@@ -32,7 +33,7 @@ class Bar {
     this.element = el(
       "div",
       "bar",
-      el("div", "bar-top", this.progress, el("div", "bar-nav", this.runs, this.kept, this.help)),
+      el("div", "bar-top", this.progress, el("div", "bar-nav", this.download, this.runs, this.kept, this.help)),
       el(
         "div",
         "tools",
@@ -54,7 +55,7 @@ class Bar {
     setAttribute(this.whole, "aria-pressed", state.whole);
     this.whole.hidden = state.view === "focus";
     setText(this.keptCount, state.kept.size ? String(state.kept.size) : "");
-    this.runs.hidden = !state.shelf.length;
+    this.download.hidden = !state.run?.file || state.run.source === "example";
     const axis = state.run ? axisOf(state.run) : null;
     const key = `${state.colour}|${state.dark}|${axis ? Math.max(...axis.lengths) : 0}`;
     if (key !== this.legendKey) this.drawLegend(state.colour, axis, ramps);
@@ -64,10 +65,11 @@ class Bar {
   drawProgress(state) {
     const parts = progressOf(state, performance.now());
     const key = parts.flat().join("|");
-    if (key === this.progressKey) return;
+    if (key !== this.progressKey) {
+      this.progress.replaceChildren(...parts.map(([figure, words]) => el("span", "", el("b", "", figure), words ? ` ${words}` : "")));
+    }
     this.progressKey = key;
-    this.progress.replaceChildren(...parts.map(([figure, words]) => el("span", "", el("b", "", figure), words ? ` ${words}` : "")));
-    this.progress.classList.toggle("failed", state.phase === "failed");
+    this.progress.classList.toggle("alarm", state.alarm && state.sentence !== "");
   }
 
   drawLegend(colour, axis, ramps) {
@@ -101,11 +103,16 @@ class Bar {
 
 /** The progress line as figures and words. @returns {[string, string][]} */
 function progressOf(state, now) {
-  const { run, phase } = state;
-  if (phase === "loading") return [["Loading", state.sentence]];
+  if (state.phase === "loading") return [["Loading", state.sentence]];
+  const parts = figuresOf(state, now);
+  return state.sentence ? [...parts, ["", state.sentence]] : parts;
+}
+
+function figuresOf(state, now) {
+  const { run, phase, coming } = state;
   if (phase === "queued") return queueWords(state.queue);
-  if (phase === "failed") return [["Failed.", state.sentence]];
-  if (!run) return [["No run yet.", "Write a prompt and press Generate."]];
+  if (coming) return [["Denoising", many(coming.tracks.length, "draft")], ["", "the first pass is on its way"]];
+  if (!run) return phase === "failed" ? [["Failed.", ""]] : [["No run yet.", "Write a prompt and press Generate."]];
   const axis = axisOf(run);
   const { block, step } = whereIs(axis, state.slot);
   const mean = shownMean(state);
@@ -145,9 +152,12 @@ function decidedTokens(run, track) {
 
 function endWords(state, run, axis) {
   const seconds = run.tracks.reduce((most, track) => Math.max(most, track.frames[track.frames.length - 1].seconds ?? 0), 0);
-  const stopped = state.phase === "stopped" || run.tracks.some((track) => track.ended === "stopped");
-  const head = stopped ? ["Stopped.", "Every finished step stays replayable"] : ["Finished", ""];
   const blocks = axis.starts.length > 1 ? [[String(axis.starts.length), "blocks"]] : [];
-  const note = state.sentence ? [[state.sentence, ""]] : [];
-  return [head, [String(run.tracks.length), run.tracks.length === 1 ? "draft" : "drafts"], ...blocks, ...speedWords(run, seconds), ...note];
+  return [headWords(state, run), [String(run.tracks.length), run.tracks.length === 1 ? "draft" : "drafts"], ...blocks, ...speedWords(run, seconds)];
+}
+
+function headWords({ phase }, run) {
+  if (phase === "failed") return ["Failed.", run.tracks.some((track) => track.ended === "failed") ? "What had arrived stays" : "The drafts before it stay"];
+  const stopped = phase === "stopped" || run.tracks.some((track) => track.ended === "stopped");
+  return stopped ? ["Stopped.", "Every finished step stays replayable"] : ["Finished", ""];
 }

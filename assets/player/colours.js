@@ -19,16 +19,3 @@ const inkOfEntropy = (entropy, floor) => Math.max(floor, LEVELS - 1 - Math.round
 const bandOfStep = (step, last) => level(last > 1 ? (step - 1) / (last - 1) : 0);
 /** @param {number} rank 1–5, 0 = beyond the five: 1 is no band, 5 and beyond the strongest */
 const bandOfRank = (rank) => (rank === 1 ? -1 : rank === 0 ? LEVELS - 1 : Math.round(((rank - 1) / 5) * (LEVELS - 1)));
-
-/** Both ramps as the page shows them now. @param {Element} host @returns {{ink: string[], band: string[]}} */
-function readRamps(host) {
-  const style = getComputedStyle(host);
-  const read = (letter) => Array.from({ length: LEVELS }, (_, k) => style.getPropertyValue(`--${letter}${k}`).trim());
-  return { ink: read("i"), band: read("w") };
-}
-
-/** "#rrggbb" as a little-endian pixel of image data. */
-function pixel(hex, alpha = 255) {
-  const value = parseInt(hex.slice(1), 16);
-  return ((alpha << 24) | ((value & 255) << 16) | (value & 0xff00) | (value >> 16)) >>> 0;
-}

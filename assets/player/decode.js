@@ -9,7 +9,7 @@
    A frame (words as indices into `run.words`; null where step 0 has no guess yet):
    {block, step, temperature, seconds, ended, canvas, best, confidence, entropy, accepted, rivals} */
 
-const LIMITS = { unpacked: 256 * 2 ** 20, tracks: 256, frames: 8192, canvas: 4096, word: 1000, cells: 4_000_000 };
+const LIMITS = { unpacked: 256 * 2 ** 20, tracks: 256, frames: 8192, canvas: 4096, word: 1000, cells: 4_000_000, positions: 2 ** 18 };
 
 class TraceError extends Error {}
 
@@ -119,6 +119,10 @@ function whole(value, low, high, name) {
   return value;
 }
 
+function measured(value, name) {
+  return Number.isFinite(value) && value >= 0 ? value : damaged(`${name} is out of range`);
+}
+
 function listOf(value, most, name) {
   if (!Array.isArray(value) || value.length > most) damaged(`${name} is not a list of at most ${most} entries`);
   return value;
@@ -151,10 +155,14 @@ async function decodeTrace(buffer) {
   if (ids.length !== words.length) damaged("its words do not match its token ids");
   for (const word of words) textOf(word, LIMITS.word, "a word");
   const heads = listOf(header.tracks, LIMITS.tracks, "tracks");
+  if (!heads.length) damaged("it holds no draft");
   const cells = heads.reduce((sum, head) => sum + listOf(head.step, LIMITS.frames, "step").length * length, 0);
   if (cells > LIMITS.cells) damaged(`it holds more than ${LIMITS.cells} positions`);
   const tracks = heads.map((head, draft) => decodeTrack(head, draft, planes, { length, width, words: words.length }));
   planes.end();
+  // Each is an element of the page: a file must not be able to bring the browser down.
+  const positions = tracks.reduce((sum, track) => sum + length * (1 + track.frames[track.frames.length - 1].block), 0);
+  if (positions > LIMITS.positions) damaged(`its drafts are longer than ${LIMITS.positions} positions in all`);
   const frames = tracks.flatMap((track) => track.frames);
   return {
     prompt: decodePrompt(header.prompt),
@@ -190,8 +198,8 @@ function decodeTrack(head, draft, planes, { length, width, words }) {
   const frames = steps.map((step, k) => ({
     block: whole(columns[0][k], 0, LIMITS.frames, "block"),
     step,
-    temperature: columns[1][k],
-    seconds: columns[2][k],
+    temperature: measured(columns[1][k], "temperature"),
+    seconds: measured(columns[2][k], "seconds"),
     ended: textOf(columns[3][k], 20, "canvas_ended"),
     ...NO_GUESS,
   }));

@@ -11,6 +11,8 @@ const ICONS = {
   open: [["path", { d: "M4 8V4h4M16 12v4h-4M12 4h4v4M8 16H4v-4" }]],
   whole: [["path", { d: "M4 10h12M10 7V3M8 4.8l2-2 2 2M10 13v4M8 15.2l2 2 2-2" }]],
   figure: [["path", { d: "M3.5 3.5v13h13M6.5 13l3-4 3 2 4-5.5" }]],
+  download: [["path", { d: "M10 3.500v9M6.500 9.500l3.500 3.500 3.500-3.500M4 16.500h12" }]],
+  runs: [["path", { d: "M4 5h12M4 10h12M4 15h7" }]],
   close: [["path", { d: "M5 5l10 10M15 5L5 15" }]],
 };
 

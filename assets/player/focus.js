@@ -92,7 +92,7 @@ class Focus {
     setText(this.keep.lastChild, kept ? "Kept" : "Keep");
     const done = isDone(run, track, track.frames.length - 1);
     this.stop.hidden = !this.canAsk || !run.live || done;
-    for (const figure of this.figures) figure.hidden = !this.canAsk || run.source !== "run";
+    for (const figure of this.figures) figure.hidden = !this.canAsk || !run.file;
     const seed = track.seed === null ? "" : `seed ${track.seed}`;
     const end = isDone(run, track, index) ? `${many(track.stepsUsed, "step")} · ${whyEnded(run, track)}` : "";
     setText(this.facts, [seed, end].filter(Boolean).join(" · "));

@@ -42,10 +42,6 @@ function wordParts(run, track, index, position) {
   return [title, state, ...rivalParts(run, at, k), storyPart(run, track, position, frame)];
 }
 
-function lastFrameOf(track, block) {
-  return track.frames.findLast((frame) => frame.block === block);
-}
-
 /** A word with everything in it visible. */
 function shownWord(run, index) {
   const facts = wordFacts(run, index);

@@ -6,10 +6,16 @@ class Shelf {
     this.list = el("div", "shelf-list");
     this.note = el("p", "note");
     this.copyAll = button("Copy all kept drafts", { icon: "copy", text: "Copy all" });
+    this.openFile = button("Open a .dgemma file", { icon: "open", text: "Open a file", act: () => this.pickFile() });
     this.element = createDialog("Kept drafts", this.note, this.list);
     this.element.classList.add("shelf");
-    this.element.querySelector(".row").prepend(this.copyAll);
+    this.element.querySelector(".row").prepend(this.copyAll, this.openFile);
     this.title = this.element.querySelector("h2");
+  }
+
+  pickFile() {
+    this.element.close();
+    this.act.pickFile();
   }
 
   open(player, kind) {
@@ -24,9 +30,11 @@ class Shelf {
     this.element.setAttribute("aria-label", this.title.textContent);
     const texts = [...state.kept.values()].reverse();
     this.copyAll.hidden = !(kept && texts.length);
+    this.openFile.hidden = kept;
     this.copyAll.onclick = () => copyText(texts.map((entry) => entry.text).join("\n\n---\n\n"));
-    const note = kept ? "" : `The last ${RUNS_MOST} runs stay in this browser; older ones make room.`;
-    setText(this.note, kept && !texts.length ? "Nothing kept yet. Press the star on a draft, or K." : note);
+    const none = "Nothing kept yet. Press the star on a draft, or K.";
+    const runs = `The last ${RUNS_MOST} runs stay in this browser; older ones make room. A file can also be dropped on the page.`;
+    setText(this.note, kept ? (texts.length ? "" : none) : runs);
     this.list.replaceChildren(...(kept ? texts.map((entry) => this.keptEntry(player, entry)) : state.shelf.map((run) => this.runEntry(player, run))));
   }
 
@@ -54,8 +62,7 @@ class Shelf {
       },
     });
     const current = player.state.run?.id === run.id;
-    const size = `${Math.max(1, Math.round(run.size / 1024))} KiB`;
-    const facts = el("small", "", `${many(run.drafts, "draft")}, ${dateOf(run.at)}, ${size}${current ? ", on screen" : ""}`);
+    const facts = el("small", "", `${many(run.drafts, "draft")}, ${dateOf(run.at)}, ${sizeInWords(run.size)}${current ? ", on screen" : ""}`);
     return el("article", "", el("p", "prompt", run.prompt), el("div", "row", facts, open));
   }
 
@@ -71,8 +78,8 @@ class Shelf {
     const note = await player.store.keep(entry);
     const full = note === FULL_KEPT || note === FULL_DISK;
     if (!full) player.change({ kept: new Map(player.state.kept).set(key, entry) });
-    if (note) player.change({ sentence: note });
-    player.bar.say(note || `Draft ${draft + 1} kept.`);
+    if (note) player.tell(note, full);
+    else player.bar.say(`Draft ${draft + 1} kept.`);
     return undefined;
   }
 

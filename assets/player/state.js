@@ -10,8 +10,9 @@ function createState() {
     coming: null,
     /** empty | loading | queued | running | finished | stopped | failed */
     phase: "empty",
-    /** A sentence beside the phase: why it failed, what is to be known. */
+    /** A sentence beside what is on screen, and whether it says that something is wrong. */
     sentence: "",
+    alarm: false,
     /** Place in line and expected wait: {place, seconds}. */
     queue: null,
     /** The slot of the time axis that is shown, and whether it follows a live run. */
@@ -106,13 +107,14 @@ function addMessage(run, message) {
   return true;
 }
 
-/** No more frames come: what was received is all there is. */
-function closeRun(run) {
+/** No more frames come: what was received is all there is. @param {"stopped" | "failed" | "finished"} end why */
+function closeRun(run, end) {
   run.live = false;
   run.version = (run.version ?? 0) + 1;
   for (const track of run.tracks) {
     if (!track.frames.length) continue;
-    track.ended ||= track.frames[track.frames.length - 1].ended === "" ? "stopped" : endingOf(run, track);
+    const cut = end === "failed" ? "failed" : "stopped";
+    track.ended ||= track.frames[track.frames.length - 1].ended === "" ? cut : endingOf(run, track);
     track.text ??= committedText(run, track);
   }
   run.tracks = run.tracks.filter((track) => track.frames.length);
@@ -153,6 +155,9 @@ function meanAt(run, slot) {
 
 /** The last slot that can be shown: while live, that of the newest frame. */
 const lastSlot = (run) => (run.live ? axisOf(run).newest : axisOf(run).slots - 1);
+
+/** Whether the visitor's run is on its way. */
+const isBusy = ({ phase }) => phase === "running" || phase === "queued";
 
 /** How undecided positions are drawn: far away as grain, close up as their tokens, unless told otherwise. */
 const undecidedAs = (state) => (state.view === "focus" ? state.near : state.far);

@@ -24,6 +24,9 @@ function blocksOf(frames) {
   return starts.map((start, b) => [start, starts[b + 1] ?? frames.length]);
 }
 
+/** @returns {Frame} the last pass over a block */
+const lastFrameOf = (track, block) => track.frames.findLast((frame) => frame.block === block);
+
 /**
  * The settled step of each position: the pass from which its best token never changes again.
  * @param {Frame[]} passes of one block, without its noise @returns {Int32Array} steps; all 0 without a pass

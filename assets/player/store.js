@@ -129,8 +129,6 @@ function createStore() {
         },
         () => null,
       ).catch(() => null),
-
-    close: () => opening.then((database) => database?.close()),
   };
 }
 
@@ -169,6 +167,5 @@ function createMemoryStore() {
     beginLive: async () => undefined,
     addLive: async () => undefined,
     lastRun: async () => null,
-    close: () => undefined,
   };
 }

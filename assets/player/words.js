@@ -3,10 +3,11 @@
 /** Characters that are not seen, or that turn their neighbours around. */
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/;
 const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+const FROM_RIGHT = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}]/u;
 const LONE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 const PARTS = /^(\s*)([^]*?)(\s*)$/;
 /** What never begins a line: closing punctuation, and a word's later half (no space before it). */
-const JOINS = /^[\p{Ll}\p{N},.;:!?…)\]}’”'"%-]/u;
+const JOINS = /^[\p{Ll}\p{N}\p{Script=Arabic}\p{Script=Hebrew},.;:!?…)\]}’”'"%-]/u;
 
 /**
  * Widths of the reading face in em, each word measured once.
@@ -53,6 +54,17 @@ function makeFacts(word, end) {
     end,
     bidi: BIDI.test(word),
   };
+}
+
+/** Whether most words of a text are of a script that is read from the right. @param {ArrayLike<number>} words indices */
+function readsFromRight(run, words) {
+  let balance = 0;
+  for (const word of words) {
+    const core = word < 0 ? "" : wordFacts(run, word).core;
+    if (FROM_RIGHT.test(core)) balance++;
+    else if (/\p{L}/u.test(core)) balance--;
+  }
+  return balance > 0;
 }
 
 /** A word for a sentence: no blanks around it, never empty. */

@@ -140,6 +140,5 @@ NOTICE = '<p id="notice" role="alert" hidden></p><p id="why" hidden></p>'
 FOLD = (
     '<button id="fold" type="button" aria-expanded="false" aria-controls="settings">'
     '<b>Settings</b> <span id="fold-line"></span></button>'
-    '<label id="earlier-label">Earlier prompts'
-    '<select id="earlier" aria-label="Earlier prompts"></select></label>'
+    '<select id="earlier" aria-label="Earlier prompts" hidden></select>'
 )

@@ -22,6 +22,10 @@ SCRIPTS = (
     "words.js",
     "dom.js",
     "state.js",
+    "theme.js",
+    "cells.js",
+    "layout.js",
+    "places.js",
     "sheet.js",
     "card.js",
     "wall.js",
@@ -33,9 +37,14 @@ SCRIPTS = (
     "inspector.js",
     "focus.js",
     "store.js",
+    "files.js",
     "shelf.js",
     "keys.js",
+    "clock.js",
+    "actions.js",
+    "incoming.js",
     "player.js",
+    "door.js",
 )
 
 

@@ -10,7 +10,9 @@ async (records) => {
       const noise = / (z|off|e)( |$)/.test(span.className) || span.hidden;
       // A live canvas that ends is set anew, once.
       if (noise || (run.live && frame?.ended)) return before.delete(key);
-      const now = [span.offsetLeft, span.offsetTop];
+      // The edge at which the word begins.
+      const edge = card.sheet.host.dir === "rtl" ? span.offsetLeft + span.offsetWidth : span.offsetLeft;
+      const now = [edge, span.offsetTop];
       const was = before.get(key);
       if (was) {
         words++;

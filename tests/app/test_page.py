@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from dgemma_play.page import theme
@@ -194,6 +195,55 @@ def test_a_refused_run_says_why_and_leaves_the_earlier_drafts(site: Site, visit:
     )
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
     assert texts(page) == kept
+    # Said once: the line over the wall goes on about what is there.
+    assert page.locator("body").inner_text().count("The prompt is empty") == 1
+    expect(progress(page)).to_contain_text("Failed. The drafts before it stay")
+
+
+def test_a_reload_in_mid_run_shows_what_had_arrived(scripted: Callable[..., Site], visit: Visit) -> None:
+    site = scripted(SMALL)
+    page = visit(site.url)
+    generate(page)
+    site.release(4)
+    expect(progress(page)).to_contain_text("pass 4 of")
+    # Not `reload`: Gradio's client writes to the console that its stream was cut.
+    page.close()
+    again = visit(site.url, context=page.context)
+    expect(progress(again)).to_contain_text("The page was reloaded in mid-run")
+    expect(again.get_by_label("Step", exact=True)).to_have_attribute("max", "4")
+    expect(again.get_by_role("button", name="Generate")).to_be_visible()
+    site.release()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (390, 844)])
+def test_the_slider_is_always_in_reach(
+    scripted: Callable[..., Site], visit: Visit, width: int, height: int
+) -> None:
+    page = visit(scripted(SMALL).url, viewport={"width": width, "height": height})
+    bottom = "document.querySelector('.transport').getBoundingClientRect().bottom - innerHeight"
+    assert abs(page.evaluate(bottom)) <= 1
+    page.locator(".card").nth(3).scroll_into_view_if_needed()
+    assert abs(page.evaluate(bottom)) <= 1
+    page.locator(".card").first.click()
+    assert abs(page.evaluate(bottom)) <= 1
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_whole_page(scripted: Callable[..., Site], visit: Visit, theme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    site = scripted(SMALL)
+    page = visit(f"{site.url}?__theme={theme}", reduced_motion="reduce")
+    found = Axe().run(page).response["violations"]
+    generate(page)
+    site.release(3)
+    expect(progress(page)).to_contain_text("pass 3 of")
+    found += Axe().run(page).response["violations"]
+    site.release()
+    expect(progress(page)).to_contain_text("Finished")
+    page.get_by_text("Advanced").click()
+    found += Axe().run(page).response["violations"]
+    assert [f"{fault['id']}: {fault['nodes'][0]['html'][:120]}" for fault in found] == []
 
 
 def test_hostile_words_and_prompts_stay_text(scripted: Callable[..., Site], visit: Visit) -> None:

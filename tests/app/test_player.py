@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -178,6 +180,41 @@ def test_the_slider_says_block_step_and_share(visit: Callable[..., Page]) -> Non
     assert "block 2" in page.locator(".t-ends").inner_text()
 
 
+def hebrew(trace: Trace) -> Trace:
+    """The same run in letters that are read from the right."""
+    letters = str.maketrans({chr(97 + k): chr(0x5D0 + k) for k in range(26)})
+    words = {number: word.lower().translate(letters) for number, word in trace.words.items() if number != END}
+    return dataclasses.replace(trace, words=words | {END: trace.words[END]})
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["replay", "live"])
+def test_text_that_is_read_from_the_right_begins_there_and_holds_still(
+    visit: Callable[..., Page], live: bool
+) -> None:
+    trace = hebrew(synthetic(drafts=4, canvas=64, steps=40))
+    page = visit(None if live else trace)
+
+    moved = page.evaluate(MOVEMENT, live_records(trace) if live else None)
+
+    assert moved["words"] > 100
+    assert moved["mean"] <= (3 if live else 2)
+    rows = page.evaluate(
+        """() => [...document.querySelectorAll(".card .canvas")].map((canvas) => {
+          const box = canvas.getBoundingClientRect();
+          const words = [...canvas.querySelectorAll(".t:not(.e)")].map((t) => t.getBoundingClientRect());
+          const first = words.filter((word) => Math.abs(word.top - words[0].top) < 4);
+          const rightmost = Math.max(...first.map((word) => word.right));
+          const leftmost = Math.min(...words.map((word) => word.left));
+          return [canvas.dir, rightmost - words[0].right, box.right - rightmost, leftmost - box.left];
+        })"""
+    )
+    for direction, ahead, margin, room in rows:
+        assert direction == "rtl"
+        assert ahead == 0  # the first word is the rightmost of its line
+        assert 0 <= margin < 20
+        assert room > 0
+
+
 # --- colours and noise ---------------------------------------------------------------------------
 
 
@@ -230,6 +267,20 @@ def test_noise_is_never_read_aloud_nor_selected(visit: Callable[..., Page]) -> N
     assert card(page, 0).locator(".t > i:not([aria-hidden])").count() == 0
 
 
+def test_switches_are_groups_that_arrows_walk_through(visit: Callable[..., Page]) -> None:
+    page = visit()
+    page.get_by_role("radio", name="confidence").focus()
+
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("radio", name="entropy")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+
+    expect(page.get_by_role("radio", name="none")).to_have_attribute("aria-checked", "true")
+    last = page.get_by_label("Step").get_attribute("max") or ""
+    expect(page.get_by_label("Step")).to_have_value(last)  # the arrows were not the slider's
+
+
 # --- cards ---------------------------------------------------------------------------------------
 
 
@@ -251,6 +302,20 @@ def test_copy_gives_the_clean_text(visit: Callable[..., Page]) -> None:
 
     expect(page.locator("[role=status]")).to_have_text("Draft 3 copied.")
     assert page.evaluate("navigator.clipboard.readText()") == TRACE.tracks[2].text
+
+
+def test_whole_texts_are_shown_on_demand(visit: Callable[..., Page]) -> None:
+    page = visit(synthetic(drafts=2, canvas=200, steps=4))
+    assert "more" in (card(page, 0).get_attribute("class") or "").split()
+    cut = card(page, 0).evaluate("(card) => card.clientHeight")
+
+    page.get_by_role("button", name="Show whole texts").click()
+
+    assert card(page, 0).evaluate("(card) => card.clientHeight") > cut
+    last = card(page, 0).locator(".t").last
+    assert last.evaluate(
+        "(t) => t.closest('.card').getBoundingClientRect().bottom > t.getBoundingClientRect().bottom"
+    )
 
 
 # --- focus ---------------------------------------------------------------------------------------
@@ -467,6 +532,23 @@ def test_a_failure_is_a_sentence_and_leaves_the_drafts(visit: Callable[..., Page
     assert readable(page, 0) == words_of(TRACE, 0)
 
 
+def test_a_run_that_fails_keeps_what_had_arrived(visit: Callable[..., Page]) -> None:
+    page = visit()
+    feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8, early=False))[:5])
+
+    feed(
+        page,
+        ["s" + json.dumps({"state": "failed", "run": "run-1", "sentence": "The card is out of memory."})],
+    )
+
+    line = page.locator(".progress")
+    expect(line).to_contain_text("Failed. What had arrived stays")
+    assert line.inner_text().count("out of memory") == 1
+    assert card(page, 0).locator(".nums").inner_text() == "3 steps · failed"
+    slide(page, 1)
+    expect(page.get_by_label("Step")).to_have_value("1")
+
+
 def test_the_line_is_said_in_words(visit: Callable[..., Page]) -> None:
     page = visit(None)
 
@@ -517,6 +599,156 @@ def test_the_newest_of_many_frames_wins(visit: Callable[..., Page]) -> None:
     assert drawn[0] < 8
 
 
+def test_focus_draws_a_run_while_it_is_live(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    records = live_records(synthetic(drafts=2, canvas=32, steps=8, early=False))
+    feed(page, records[:4])
+    card(page, 1).click()
+    coloured = """() => {
+      const { cells } = player.focus.heatmap;
+      const { data } = cells.getContext("2d").getImageData(0, 0, cells.width, 1);
+      return Array.from({ length: cells.width }, (_, x) => data[4 * x + 3] > 0).lastIndexOf(true);
+    }"""
+    assert page.evaluate(coloured) == 2
+
+    feed(page, records[4:7])
+
+    assert page.evaluate(coloured) == 5
+    expect(page.locator(".f-charts")).to_contain_text("accepted")
+    expect(page.get_by_role("button", name="Stop this one")).to_be_visible()
+
+
+def test_the_progress_line_counts_from_the_prompt_to_the_end(visit: Callable[..., Page], host: Host) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8, early=False)
+    host.files["/line.dgemma"] = codec.encode(trace)
+    page = visit(None)
+    line = page.locator(".progress")
+    expect(line).to_have_text("No run yet. Write a prompt and press Generate.")
+    start, *messages = live_records(trace)
+
+    feed(page, [start])
+    expect(line).to_have_text("Denoising 2 drafts the first pass is on its way")
+    feed(page, messages[:4])
+    expect(line).to_contain_text("block 1 of 1")
+    expect(line).to_contain_text("pass 3 of 8 at most")
+    expect(line).to_contain_text("positions undecided")
+    feed(
+        page, [*messages[4:], "s" + json.dumps({"state": "finished", "run": "run-1", "url": "/line.dgemma"})]
+    )
+
+    seconds = max(float(track.seconds[-1]) for track in trace.tracks)
+    passes = sum(track.steps_used for track in trace.tracks)
+    expect(line).to_contain_text("Finished")
+    expect(line).to_contain_text(f"2 drafts{seconds:.1f} s")
+    expect(line).to_contain_text("tok/s")
+    expect(line).to_contain_text(f"{1000 * seconds / passes:.0f} ms per pass and draft")
+    slide(page, 2)
+    expect(line).to_contain_text("Replay")
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def drop(page: Page, data: bytes, name: str) -> None:
+    """As a hand does that lets a file go over the page."""
+    page.evaluate(
+        """([data, name]) => {
+          const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([bytes], name));
+          const options = { dataTransfer, bubbles: true, cancelable: true };
+          const target = document.querySelector(".dg");
+          target.dispatchEvent(new DragEvent("dragover", options));
+          globalThis.over = target.classList.contains("dropping");
+          target.dispatchEvent(new DragEvent("drop", options));
+        }""",
+        [base64.b64encode(data).decode(), name],
+    )
+
+
+def test_a_run_can_be_downloaded_and_opened_again(visit: Callable[..., Page], tmp_path: Path) -> None:
+    page = visit()
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download").click()
+    target = tmp_path / downloading.value.suggested_filename
+    downloading.value.save_as(target)
+    assert target.suffix == ".dgemma"
+    assert codec.load(target).texts == TRACE.texts
+
+    other = visit(None)
+    other.get_by_role("button", name="Runs").click()
+    with other.expect_file_chooser() as choosing:
+        other.get_by_role("button", name="Open a file").click()
+    choosing.value.set_files(target)
+
+    expect(other.locator(".card")).to_have_count(4)
+    expect(other.locator(".progress")).to_contain_text("Finished")
+    assert readable(other, 0) == words_of(TRACE, 0)
+
+
+def test_a_dropped_file_is_opened_and_remembered(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+
+    drop(page, codec.encode(TRACE), "from-a-friend.dgemma")
+
+    assert page.evaluate("over") is True
+    expect(page.locator(".dropping")).to_have_count(0)
+    expect(page.locator(".card")).to_have_count(4)
+    page.reload()
+    expect(page.locator(".card")).to_have_count(4)
+
+
+def test_while_a_file_is_read_its_name_and_size_are_shown(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+
+    said = page.evaluate(
+        """() => {
+          player.incoming.openFile(new File([new Uint8Array(2048)], "run.dgemma"));
+          return document.querySelector(".progress").textContent;
+        }"""
+    )
+
+    assert said == "Loading run.dgemma, 2 KiB"
+    expect(page.locator(".progress")).to_contain_text("not a DGemma Play trace")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"hello", "not a DGemma Play trace"),
+        (codec.encode(TRACE)[:-60], "not a DGemma Play trace"),
+        (gzip.compress(b"[" * 100_000), "does not begin with a header"),
+        (gzip.compress(b'{"format":"dgemma-trace","version":1,"canvas_length":4,"index_bytes":1,"ids":[],'
+                       b'"words":[],"tracks":[]}\n'), "it holds no draft"),
+    ],
+    ids=["text", "cut", "nested", "empty"],
+)  # fmt: skip
+def test_a_broken_file_gets_a_sentence_and_changes_nothing(
+    visit: Callable[..., Page], data: bytes, sentence: str
+) -> None:
+    page = visit()
+    slide(page, 3)
+    before = readable(page, 0)
+
+    drop(page, data, "<img src=x onerror=document.title=1>.dgemma")
+
+    expect(page.locator(".progress.alarm")).to_contain_text(sentence)
+    expect(page.locator("[role=status]")).to_contain_text(sentence)
+    expect(page.get_by_label("Step")).to_have_value("3")
+    assert readable(page, 0) == before
+    assert page.title() == "Player"
+
+
+def test_no_file_is_opened_over_a_run_on_its_way(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8))[:4])
+
+    drop(page, codec.encode(TRACE), "run.dgemma")
+
+    expect(page.locator(".progress")).to_contain_text("A run is on its way")
+    expect(page.locator(".card")).to_have_count(2)
+
+
 # --- memory --------------------------------------------------------------------------------------
 
 
@@ -555,7 +787,7 @@ def test_a_run_in_this_browser_can_be_opened_again(visit: Callable[..., Page]) -
     expect(page.locator(".card")).to_have_count(1)
 
     page.get_by_role("button", name="Runs").click()
-    page.get_by_role("dialog").get_by_role("button", name="Open").last.click()
+    page.get_by_role("dialog").get_by_role("button", name="Open", exact=True).last.click()
 
     expect(page.locator(".card")).to_have_count(4)
 
@@ -617,6 +849,16 @@ def test_the_recorded_run_plays_by_itself_and_gives_way_to_a_real_one(visit: Cal
 
     expect(page.get_by_role("region", name="What you see")).to_be_hidden()
     expect(page.locator(".card")).to_have_count(2)
+
+
+def test_the_recorded_run_says_less_when_asked_to(visit: Callable[..., Page]) -> None:
+    page = visit(source="example", reduced_motion="reduce")
+
+    page.get_by_role("button", name="Close").click()
+
+    expect(page.get_by_role("region", name="What you see")).to_be_hidden()
+    expect(page.locator(".card")).to_have_count(4)
+    expect(page.get_by_role("button", name="Download")).to_be_hidden()
 
 
 # --- safety and quality --------------------------------------------------------------------------
@@ -688,6 +930,29 @@ def test_nothing_sticks_out_and_axe_finds_nothing(visit: Callable[..., Page], wi
     found = _faults(page, Axe())
     card(page, 0).click()
     page.locator(".f-text .t").nth(4).click(force=True)
+    found += _faults(page, Axe())
+    page.keyboard.press("?")
+    found += _faults(page, Axe())
+
+    assert found == []
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)], ids=["light", "phone-dark"])
+def test_axe_finds_nothing_in_any_state(visit: Callable[..., Page], width: int, dark: bool) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    shape: dict[str, Any] = {"dark": dark, "viewport": {"width": width, "height": 844}}
+    page = visit(synthetic(drafts=2, canvas=48, steps=12), source="example", reduced_motion="reduce", **shape)
+    found = _faults(page, Axe())
+    records = live_records(synthetic(drafts=2, canvas=32, steps=8))
+    feed(page, [records[0]])
+    found += _faults(page, Axe())
+    feed(page, records[1:5])
+    found += _faults(page, Axe())
+    feed(page, ["s" + json.dumps({"state": "failed", "run": "run-1", "sentence": "It did not work."})])
+    page.get_by_role("button", name="Keep draft 1").click()
+    found += _faults(page, Axe())
+    page.locator(".dg-kept").click()
     found += _faults(page, Axe())
 
     assert found == []
