@@ -51,12 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(plan_table.show(Console(), options.model, options.memory))
         checkpoints.config_of(options.model)  # a wrong name is told before torch takes its seconds
         loaded = play.load(options.model, options.precision, options.device)
+        from dgemma_play.page import layout  # Gradio takes seconds
+
+        auth = (name, password) if options.auth else None
+        layout.serve(layout.build(runner(loaded)), options.host, options.port, share=options.share, auth=auth)
     except play.PlayError as error:
         sys.exit(str(error))
-    from dgemma_play.page import layout  # Gradio takes seconds
-
-    where = {"server_name": options.host, "server_port": options.port, "share": options.share}
-    layout.launch(layout.build(runner(loaded)), auth=(name, password) if options.auth else None, **where)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .engine import Run, Start, denoise
+    from .engine import Run, denoise
     from .errors import InputError, LoadError, PlayError, TraceError
     from .loading import Loaded, load
     from .settings import Settings
+    from .start import Start
     from .trace import Frame, Trace, Track
 
 _HOMES = {
@@ -26,7 +27,8 @@ _HOMES = {
     "settings": ("Settings",),
     "trace": ("Frame", "Trace", "Track"),
     "loading": ("Loaded", "load"),
-    "engine": ("Run", "Start", "denoise"),
+    "start": ("Start",),
+    "engine": ("Run", "denoise"),
 }
 
 __all__ = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,18 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from dgemma_play.errors import PlayError
-from dgemma_play.messages import Ended, Failed, Queued
+from dgemma_play.analysis import changes
+from dgemma_play.errors import PlayError, TraceError
+from dgemma_play.messages import Ended, Failed, Note, Queued, Update
 from dgemma_play.settings import KNOBS, Settings
 from dgemma_play.trace import Trace
 
 from . import events
+from .player import ASSETS
 
 if TYPE_CHECKING:
     from dgemma_play.runs import Runner
 
 #: Seconds between two signs of life; at each of them an abandoned run is noticed.
 PULSE = 1.0
+
+log = logging.getLogger(__name__)
 
 
 def endpoint(runner: Runner, files: events.Files) -> Callable[..., Any]:
@@ -41,41 +47,68 @@ def endpoint(runner: Runner, files: events.Files) -> Callable[..., Any]:
     ) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
         """Write drafts in answer to a prompt. Settings left out take the model's own defaults.
 
-        Returns the texts with their token counts, seeds, steps used, endings and timings, and the trace file
-        (.dgemma), which holds every step and opens in the page.
+        Returns the texts with their token counts, seeds, steps used, endings and timings, how their tokens
+        settled, were revised and lost on the way, and notes on the run; and the trace file (.dgemma), which
+        holds every step.
         """
         given = locals()
         values = {name: given[name] for name in KNOBS if given[name] is not None}
         visitor = events.visitor_of(request)
         try:
-            pulse = time.monotonic()
-            for update in runner.live(visitor, events.text_of(prompt), Settings.from_dict(values)):
-                if isinstance(update, Failed):
-                    raise PlayError(update.sentence)
-                if isinstance(update, Ended):
-                    yield summary(update.trace), _file(files.keep(update.trace))
-                elif isinstance(update, Queued):
-                    yield {"state": "queued", "place": update.place, "seconds": update.seconds}, None
-                elif time.monotonic() - pulse > PULSE:
-                    pulse = time.monotonic()
-                    yield {"state": "running"}, None
+            yield from _answers(
+                runner.live(visitor, events.text_of(prompt), Settings.from_dict(values)), files
+            )
         except PlayError as error:
             raise gr.Error(str(error), print_exception=False) from None
+        except Exception:
+            log.exception("A run could not be answered.")
+            raise gr.Error(events.WRONG, print_exception=False) from None
 
     # Gradio reads the outputs' types from here, and a generator's annotation tells it nothing.
     generate.__annotations__["return"] = tuple[dict, gr.FileData]
     return generate
 
 
+def _answers(
+    updates: Iterator[Update], files: events.Files
+) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
+    """Signs of life while a run waits and goes on, then its answer. Raises `PlayError` if it failed."""
+    pulse = time.monotonic()
+    answer, file, notes = None, None, list[str]()
+    for update in updates:
+        if isinstance(update, Failed):
+            raise PlayError(update.sentence)
+        if isinstance(update, Note):
+            notes.append(update.sentence)
+        elif isinstance(update, Ended):
+            answer = summary(update.trace)
+            try:
+                file = _file(files.keep(update.trace))
+            except TraceError as error:  # the texts are worth having without it
+                notes.append(str(error))
+        elif isinstance(update, Queued):
+            yield {"state": "queued", "place": update.place, "seconds": update.seconds}, None
+        elif time.monotonic() - pulse > PULSE:
+            pulse = time.monotonic()
+            yield {"state": "running"}, None
+    if answer is not None:
+        yield answer | {"notes": notes}, file
+
+
 def summary(trace: Trace) -> dict[str, Any]:
     """A trace in readable JSON: one entry per draft in every list."""
     seconds = [round(float(track.seconds[-1]), 4) for track in trace.tracks]
+    tokens = [len(ids) for ids in trace.token_ids]
+    changed = [changes(track, length) for track, length in zip(trace.tracks, tokens, strict=True)]
     return {
         "texts": trace.texts,
-        "tokens": [len(ids) for ids in trace.token_ids],
+        "tokens": tokens,
         "seeds": trace.seeds,
         "steps_used": trace.steps_used,
         "endings": [track.ended for track in trace.tracks],
+        "settled": [each.settled for each in changed],
+        "revisions": [each.revisions for each in changed],
+        "lost": [each.lost for each in changed],
         "seconds": seconds,
         "total_seconds": max(seconds),
         "model": vars(trace.model),
@@ -84,3 +117,19 @@ def summary(trace: Trace) -> dict[str, Any]:
 
 def _file(path: Path) -> dict[str, Any]:
     return gr.FileData(path=str(path), url=None, orig_name=path.name).model_dump()
+
+
+# --- what the page says of it ----------------------------------------------------------------------
+
+KEYS = ("texts", "tokens", "seeds", "steps_used", "endings", "settled", "revisions", "lost", "seconds")
+
+
+def sheet() -> str:
+    """The endpoint explained, as a template without placeholders; made of the settings table alone."""
+    rows = "".join(
+        f"<tr><td><code>{name}</code></td><td>{html.escape(each.help)}</td>"
+        f"<td>{'above ' if each.above else ''}{each.low:g}</td><td>{each.high:.10g} {each.unit}</td></tr>"
+        for name, each in KNOBS.items()
+    )
+    page = (ASSETS / "page" / "api.html").read_text("utf-8")
+    return page.replace("[rows]", rows).replace("[keys]", "</code>, <code>".join(KEYS))

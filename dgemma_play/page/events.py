@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import logging
 import re
 import secrets
+import shutil
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +21,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from dgemma_play import codec
-from dgemma_play.errors import InputError, PlayError
+from dgemma_play.errors import InputError, PlayError, TraceError
 from dgemma_play.messages import Ended, Failed, Running
 from dgemma_play.settings import Settings
 from dgemma_play.trace import Trace
@@ -29,27 +33,63 @@ if TYPE_CHECKING:  # handed in by app.py; importing it here would bring the whol
 
 #: A trace that is sent back for a figure, as base64.
 MAX_FIGURE_TEXT = 16 * 2**20
+#: Bytes that trace files may take on the disk. A browser fetches its file at once, and keeps it itself.
+MAX_KEPT = 512 * 2**20
 WRONG = "Something went wrong here. Reload the page and try again; the program's log has the details."
+UNKEPT = (
+    "The drafts are written, but this run's file could not be kept: the machine that runs DGemma Play has no"
+    " room for it. Copy the texts that you want to keep."
+)
 
 log = logging.getLogger(__name__)
 
 
-class Files:
-    """Trace files that Gradio serves, each under a name nobody can guess, and deletes with its cache."""
+class _Paths(set[str]):
+    """Paths that Gradio walks in a thread of its own, while runs add to them."""
 
-    def __init__(self) -> None:
-        self.paths: set[str] = set()  # Gradio takes out what it has deleted
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(super().__iter__()))
+
+
+class Files:
+    """Trace files that Gradio serves, each under a name nobody can guess.
+
+    Gradio deletes them with its cache; before that the oldest go, once all take more than `most` bytes.
+    """
+
+    def __init__(self, most: int = MAX_KEPT) -> None:
+        self.paths: set[str] = _Paths()  # Gradio takes out what it has deleted
+        self._most = most
+        self._kept: deque[tuple[Path, int]] = deque()  # with their sizes, oldest first
+        self._lock = threading.Lock()
 
     def keep(self, trace: Trace) -> Path:
-        """`trace` as a new file."""
+        """`trace` as a new file. Raises `TraceError` where there is no room for it."""
         words = re.findall(r"[a-z0-9]+", trace.prompt[-1]["content"].lower()[:200])
         name = "-".join(["dgemma", *words[:6], str(trace.tracks[0].seed)])
-        folder = Path(get_upload_folder()).resolve() / secrets.token_hex(20)
-        folder.mkdir(parents=True)
-        path = folder / f"{name[:80]}{codec.SUFFIX}"
-        trace.save(path)
-        self.paths.add(str(path))
+        path = Path(get_upload_folder()).resolve() / secrets.token_hex(20) / f"{name[:80]}{codec.SUFFIX}"
+        data = codec.encode(trace)
+        try:
+            path.parent.mkdir(parents=True)
+            path.write_bytes(data)
+        except OSError as error:
+            shutil.rmtree(path.parent, ignore_errors=True)
+            log.error("A trace file could not be written.", exc_info=error)
+            raise TraceError(UNKEPT) from error
+        with self._lock:
+            self.paths.add(str(path))
+            self._kept.append((path, len(data)))
+            self._make_room()
         return path
+
+    def _make_room(self) -> None:
+        """Delete the oldest files while there are too many, and the folders of those that Gradio deleted."""
+        taken = sum(size for _, size in self._kept)
+        while len(self._kept) > 1 and (taken > self._most or not self._kept[0][0].exists()):
+            path, size = self._kept.popleft()
+            shutil.rmtree(path.parent, ignore_errors=True)
+            self.paths.discard(str(path))
+            taken -= size
 
     @staticmethod
     def url(path: Path) -> str:
@@ -68,20 +108,22 @@ class Events:
         self, visitor: str, prompt: Any, values: Mapping[str, Any]
     ) -> Iterator[tuple[str, int | None]]:
         """Sink records of a run, with its seed once it is known. Whatever goes wrong is a record too."""
+        begun: str | None = None  # what was written of this run stays on the page
         try:
             for update in self.runner.live(visitor, text_of(prompt), Settings.from_dict(values)):
                 if isinstance(update, Ended):
                     path = self.files.keep(update.trace)
                     yield update.record(self.files.url(path), path.name), None
                 elif isinstance(update, Running):
+                    begun = update.run
                     yield update.record(), update.facts.settings.seed
                 else:
                     yield update.record(), None
         except PlayError as error:
-            yield Failed(str(error)).record(), None
+            yield Failed(str(error), begun).record(), None
         except Exception:
             log.exception("A run could not be shown.")
-            yield Failed(WRONG).record(), None
+            yield Failed(WRONG, begun).record(), None
 
     def generate(self, sink: gr.HTML, seed_box: gr.Textbox, names: tuple[str, ...]) -> Callable[..., Any]:
         """Handler of Generate: prompt, a value per name in `names`, seed, lock."""
@@ -123,7 +165,8 @@ def figure(event: gr.EventData) -> Any:
     except binascii.Error:
         raise gr.Error("What came for the figure is not a trace.", print_exception=False) from None
     except PlayError as error:
-        raise gr.Error(str(error), print_exception=False) from None
+        # Gradio shows it as HTML, and the sentence may quote a stranger's file.
+        raise gr.Error(html.escape(str(error)), print_exception=False) from None
 
 
 def draw(trace: Trace, kind: Any, draft: Any, dark: bool) -> Any:

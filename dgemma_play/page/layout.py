@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
+import socket
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.exceptions import ServerFailedToStartError
 
+from dgemma_play.errors import PlayError
 from dgemma_play.settings import Settings
 
 from . import api, controls, events, player, theme
 from .controls import piece
+from .player import ASSETS
 
 if TYPE_CHECKING:
     from dgemma_play.runs import Runner
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 EXAMPLE = ASSETS / "examples" / "fox.dgemma"
 
 HEADER = """
 <header class="page-top">
   <h1><svg viewBox="0 0 34 20" aria-hidden="true"><g id="page-logo"></g></svg>DGemma Play</h1>
   <nav aria-label="Page">
+    <button type="button" id="page-api" popovertarget="api-sheet">API</button>
     <button type="button" id="page-theme" aria-label="Light or dark">
       <svg viewBox="0 0 20 20" aria-hidden="true">
         <path d="M10 3a7 7 0 1 0 0 14z"/><circle cx="10" cy="10" r="7"/>
@@ -36,6 +39,12 @@ HEADER = """
     </button>
   </nav>
 </header>
+"""
+#: A key that is meant for the sheet is not one for the page.
+HEADER_SCRIPT = """
+DGemmaPage.header(element);
+element.querySelector('#api-address').textContent = location.origin + location.pathname;
+element.querySelector('#api-sheet').addEventListener('keydown', (event) => event.stopPropagation());
 """
 BADGE = """
 <details id="badge">
@@ -72,7 +81,7 @@ def build(runner: Runner) -> gr.Blocks:
         title="DGemma Play", analytics_enabled=False, fill_width=True, delete_cache=(1800, 7200)
     ) as demo:
         demo.temp_file_sets.append(files.paths)
-        piece(HEADER, "DGemmaPage.header(element)", elem_id="header")
+        piece(HEADER + api.sheet(), HEADER_SCRIPT, elem_id="header")
         with gr.Row(elem_id="page"):
             with gr.Column(elem_id="controls"):
                 column = controls.build(defaults, int(runner.model["canvas_length"]))
@@ -103,6 +112,32 @@ def build(runner: Runner) -> gr.Blocks:
     return demo.queue(api_open=False, max_size=16)
 
 
+def serve(demo: gr.Blocks, host: str | None, port: int | None, **options: Any) -> None:
+    """Launch the page, say where it is, and stay until Ctrl-C. Raises `PlayError` for an address in use."""
+    try:
+        _try_address(host or "127.0.0.1", port)
+        # Gradio's own lines speak to who writes a program, not to who runs it.
+        _, url, _ = launch(
+            demo, server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, **options
+        )
+    except (OSError, OverflowError, ServerFailedToStartError) as error:
+        where = f"{host or 'this machine'}, port {'from 7860 up' if port is None else port}"
+        raise PlayError(
+            f"The page can't be served at {where}: the port is taken or not allowed, or the address is not"
+            " one of this machine. Choose another --port or --host."
+        ) from error
+    print(f"DGemma Play is at {url} (Ctrl-C ends it).")
+    demo.block_thread()
+
+
+def _try_address(host: str, port: int | None) -> None:
+    """Raises `OSError` or `OverflowError` where Gradio would try port after port, for minutes."""
+    if port == 0:
+        raise OSError("no page can be found at port 0")
+    family, *_, address = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)[0]
+    socket.create_server((address[0], port or 0), family=family).close()
+
+
 def launch(demo: gr.Blocks, **options: Any) -> Any:
     """Launch the page as it is meant to be served; `options` are host, port, share, auth and the like."""
     return demo.launch(
@@ -111,7 +146,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
         ssr_mode=False,
         run_history=False,
         enable_monitoring=False,
-        max_file_size="1mb",
+        max_file_size="1kb",  # Gradio takes uploads even where nothing asks for one, and keeps them for hours
         show_error=False,
         footer_links=[],
         state_session_capacity=200,
@@ -122,6 +157,7 @@ def launch(demo: gr.Blocks, **options: Any) -> Any:
 
 def head() -> str:
     """Styles and scripts. Not as `css`: Gradio rewrites its selectors, and loses `body.dark` and `font`."""
-    page = {suffix: (ASSETS / "page" / f"page.{suffix}").read_text("utf-8") for suffix in ("css", "js")}
-    style = "\n".join([player.style(), theme.variables(), page["css"]])
-    return f"<style>\n{style}\n</style>\n<script>\n{player.script()}\n{page['js']}</script>"
+    parts = ("page.css", "api.css", "page.js")
+    css, sheet, script = ((ASSETS / "page" / name).read_text("utf-8") for name in parts)
+    style = "\n".join([player.style(), theme.variables(), css, sheet])
+    return f"<style>\n{style}\n</style>\n<script>\n{player.script()}\n{script}</script>"

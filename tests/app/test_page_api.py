@@ -6,6 +6,7 @@ import gzip
 import inspect
 import json
 import math
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -15,9 +16,11 @@ from typing import Any
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from playwright.sync_api import Page, expect
 
 from dgemma_play import __main__ as terminal
 from dgemma_play import codec
+from dgemma_play.analysis import changes
 from dgemma_play.errors import InputError, TraceError
 from dgemma_play.page import api, events
 from dgemma_play.settings import KNOBS, Settings, check_prompt
@@ -69,6 +72,40 @@ def test_it_returns_texts_facts_and_the_trace_file(client: Any, loaded: Any) -> 
     assert 0 < max(answer["seconds"]) == answer["total_seconds"] < 60
     direct = Trace.record(denoise(loaded, "Write a short story about a fox.", Settings(**wanted)))
     assert direct.texts == answer["texts"]
+
+
+def test_it_tells_what_became_of_the_tokens_on_the_way(client: Any) -> None:
+    answer, path = client.predict(
+        "Write a short story about a fox.", drafts=2, seed=5, steps=30, api_name="/generate"
+    )
+    trace = Trace.load(path)
+    for draft, (track, length) in enumerate(zip(trace.tracks, answer["tokens"], strict=True)):
+        told = {name: answer[name][draft] for name in ("revisions", "lost", "settled")}
+        assert told == vars(changes(track, length))
+    assert answer["notes"] == []
+
+
+def test_the_readmes_program_runs_as_it_stands(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    programs = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    program = next(each for each in programs if "gradio_client" in each)
+    exec(program.replace("http://127.0.0.1:7860", site.url))
+    assert ".dgemma" in capsys.readouterr().out
+
+
+def test_the_page_explains_the_endpoint(site: Site, visit: Callable[..., Page]) -> None:
+    page = visit(site.url)
+    page.get_by_role("button", name="API").click()
+    sheet = page.locator("#api-sheet")
+    for name in KNOBS:
+        expect(sheet.locator("td code", has_text=name).first).to_be_visible()
+    program = sheet.locator("pre").inner_text()
+    assert f'Client("{site.url}")' in program
+    names: dict[str, Any] = {}
+    exec(program, names)
+    assert set(api.KEYS) <= names["result"].keys()
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
 
 
 @pytest.mark.parametrize(("name", "value", "sentence"), BAD_SETTINGS)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gradio_client import Client
 
 import app
 import dgemma_play
+from dgemma_play.errors import PlayError
 from dgemma_play.page import layout
+from dgemma_play.runs import Runner
+from tests.replayed import Replayed
+from tests.synthetic import synthetic
 
 
 @pytest.fixture
@@ -21,7 +32,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(dgemma_play, "load", lambda *what: said.update(load=what), raising=False)
     monkeypatch.setattr(app, "runner", lambda loaded: None)
     monkeypatch.setattr(layout, "build", lambda runner: None)
-    monkeypatch.setattr(layout, "launch", lambda demo, **options: said.update(options))
+    monkeypatch.setattr(layout, "serve", lambda demo, *where, **options: said.update(options, at=where))
     return said
 
 
@@ -29,8 +40,7 @@ def test_without_options_the_embedded_model_is_served_to_this_machine_only(launc
     app.main([])
     assert launched == {
         "load": ("embedded", "auto", "auto"),
-        "server_name": None,
-        "server_port": None,
+        "at": (None, None),
         "share": False,
         "auth": None,
     }
@@ -40,8 +50,7 @@ def test_every_option_arrives(launched: dict[str, Any]) -> None:
     line = "--model m --precision bf16 --device cpu --host 0.0.0.0 --port 80 --auth ada:love:lace"
     app.main(line.split())
     assert launched["load"] == ("m", "bf16", "cpu")
-    assert launched["server_name"] == "0.0.0.0"
-    assert launched["server_port"] == 80
+    assert launched["at"] == ("0.0.0.0", 80)
     assert launched["auth"] == ("ada", "love:lace")
 
 
@@ -77,6 +86,51 @@ def test_the_plan_is_shown_without_torch_or_gradio_and_in_eighty_columns() -> No
     assert done.stderr.split() == []
     assert "nf4" in done.stdout
     assert "…" not in done.stdout
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    """A page on recorded frames, not launched yet, and nobody who would press Ctrl-C."""
+    runner = Runner(lambda job: Replayed(synthetic(drafts=1)), model={"canvas_length": 64}, defaults={})
+    demo = layout.build(runner)
+    demo.block_thread = lambda: None
+    yield demo
+    demo.close(verbose=False)
+    with warnings.catch_warnings():  # Gradio leaves its event loop to the garbage collector
+        warnings.simplefilter("ignore")
+        gc.collect()
+
+
+def test_all_that_is_printed_is_where_the_page_is(page: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    layout.serve(page, "127.0.0.1", None)
+    said = capsys.readouterr()
+    assert said.out == f"DGemma Play is at {page.local_url} (Ctrl-C ends it).\n"
+    assert urllib.request.urlopen(page.local_url).status == 200
+
+
+def test_a_password_guards_page_endpoint_and_files(page: Any) -> None:
+    layout.serve(page, "127.0.0.1", None, auth=("ada", "love:lace"))
+    for path in ("config", "gradio_api/info", "gradio_api/file=/tmp/x"):
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(page.local_url + path)
+        assert refusal.value.code == 401
+    client = Client(page.local_url, auth=("ada", "love:lace"), verbose=False)
+    assert len(client.predict("a fox", api_name="/generate")[0]["texts"]) == 1
+
+
+def test_a_port_in_use_ends_with_a_sentence(page: Any) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(PlayError, match=f"port {port}: the port is taken or not allowed"):
+            layout.serve(page, None, port)
+
+
+@pytest.mark.parametrize(("host", "port"), [(None, 99_999), (None, 0), ("nowhere.invalid", None)])
+def test_an_address_that_is_none_ends_with_a_sentence(page: Any, host: str | None, port: int | None) -> None:
+    with pytest.raises(PlayError, match="Choose another --port or --host"):
+        layout.serve(page, host, port)
 
 
 def test_a_card_that_is_no_size_ends_with_a_sentence() -> None:

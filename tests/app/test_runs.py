@@ -215,6 +215,29 @@ def test_after_a_stop_no_pass_begins_and_every_pass_is_kept() -> None:
     assert [track.ended for track in end.trace.tracks] == ["stopped", "stopped"]
 
 
+def test_after_a_stop_the_models_decoder_is_not_called_again(loaded: Any) -> None:
+    from dgemma_play import denoise
+
+    runner = Runner(lambda job: denoise(loaded, job.prompt, job.settings), model={}, defaults={})
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            runner.stop("ada")
+
+    handle = loaded.model.model.decoder.register_forward_pre_hook(count)
+    try:
+        end = list(runner.live("ada", "a fox", Settings(drafts=2, seed=1)))[-1]
+    finally:
+        handle.remove()
+    assert calls == 3
+    assert isinstance(end, Ended)
+    assert end.stopped
+    assert [track.steps_used for track in end.trace.tracks] == [3, 3]
+
+
 def test_one_draft_stops_and_the_others_go_on() -> None:
     bench = Bench(gated=True)
     updates = bench.live("ada")
