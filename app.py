@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if options.plan:
             sys.exit(plan_table.show(Console(), options.model, options.memory))
-        checkpoints.config_of(options.model)  # a wrong name is told before torch takes its seconds
+        checkpoints.look_at(options.model)  # what is wrong with it is told before torch takes its seconds
         loaded = play.load(options.model, options.precision, options.device)
         from dgemma_play.page import layout  # Gradio takes seconds
 

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _denoise(options: argparse.Namespace) -> Trace:
     asked = settings.from_arguments(options)
     settings.check_prompt(options.prompt or "")
-    checkpoints.config_of(options.model)
+    checkpoints.look_at(options.model)
     from . import denoise, load  # after the checks: importing torch takes seconds
 
     loaded = load(options.model, options.precision, options.device)

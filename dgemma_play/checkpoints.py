@@ -78,6 +78,16 @@ def config_of(name: str) -> dict[str, Any]:
     return _config(name, folder)
 
 
+def look_at(name: str) -> None:
+    """Raises `LoadError` for whatever is wrong with a name, as far as no download is needed to tell.
+
+    For those who wait: it takes no torch, whose import takes seconds.
+    """
+    config_of(name)
+    if (folder := _local(name)) is not None:
+        open_folder(name, folder)
+
+
 def find(name: str) -> Checkpoint:
     """The checkpoint of that name, downloaded if need be. Raises `LoadError`."""
     folder = _local(name)

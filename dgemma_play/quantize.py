@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import filesize
+
 from . import checkpoints
 from .errors import LoadError
 from .plan import gib, plan
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     size = sum(file.stat().st_size for file in target.iterdir())
-    print(f"{target}: {size / 1e9:.2f} GB. Play with it: python app.py --model {target}")
+    print(f"{target}: {filesize.decimal(size)}. Play with it: python app.py --model {target}")
     return 0
 
 
@@ -56,6 +58,7 @@ def quantize(source: str, target: Path, precision: str, attention: str, device: 
     recipe = next((r for r in RECIPES[precision] if r.linears == attention), None)
     if recipe is None:
         raise LoadError(f"{precision} experts go with int8 attention only.")
+    checkpoints.look_at(source)
     config = checkpoints.config_of(source)
     if copy_recipe(config) is not None:
         raise LoadError(f"{source} is a quantized copy already: copy its folder as it is.")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import dgemma_play
+from dgemma_play.checkpoints import ASSETS
 
 NO_TORCH = (
     *("errors", "settings", "trace", "codec", "analysis", "terminal", "__main__"),
@@ -29,6 +32,25 @@ def test_module_stays_in_its_room(module: str, forbidden: set[str]) -> None:
     code = f"import sys, dgemma_play.{module}; print(*{forbidden!r} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("command", ["app.py", "-m dgemma_play A_prompt.", "-m dgemma_play.quantize"])
+def test_what_is_wrong_with_a_model_is_told_before_torch_takes_its_seconds(
+    command: str, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(ASSETS / "embedded", tmp_path / "cut")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-7])
+    model = [folder, tmp_path / "copy"] if "quantize" in command else ["--model", folder]
+    blocked = (
+        f"import sys, runpy; sys.modules['torch'] = None; sys.argv = {[*command.split(), *map(str, model)]};"
+    )
+    run = "sys.argv.pop(0); runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+    script = "runpy.run_path('app.py', run_name='__main__')"
+    code = blocked + (run if command.startswith("-m") else script)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ASSETS.parent)
+    assert "model.safetensors has" in done.stderr
+    assert "torch" not in done.stderr
 
 
 @pytest.mark.parametrize("name", dgemma_play.__all__)
