@@ -41,6 +41,11 @@ DEFAULT_ROWS = 8
 LARGE = 2_000_000_000
 #: Checkpoints up to this many bytes run on one thread of a processor.
 SMALL = 50_000_000
+#: What a visitor can ask the embedded checkpoint for; its card has the whole list.
+EMBEDDED_KNOWS = (
+    "This model is tiny. Ask for a story, haiku, couplet, poem, dialogue, first line, riddle, greeting, a name for"
+    " something or a short Python function, about animals, people, things, food, weather or places."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +68,13 @@ class Loaded:
     @property
     def shown(self) -> dict[str, Any]:
         """What a page tells of the model, as plain values."""
-        names = ("name", "precision", "rows", "canvas_length", "reasons")
+        names = ("name", "precision", "rows", "canvas_length", "reasons", "knows")
         return {name: getattr(self, name) for name in names} | {"device": str(self.device)}
+
+    @property
+    def knows(self) -> str:
+        """What it can be asked for, if that is less than anything."""
+        return EMBEDDED_KNOWS if self.name == EMBEDDED else ""
 
     @property
     def canvas_length(self) -> int:

@@ -78,8 +78,11 @@ def piece(template: str, script: str | None = None, value: Any = None, **options
     return gr.HTML(value, **options)
 
 
-def build(defaults: Mapping[str, int | float], canvas_length: int) -> Controls:
-    """The column's components, in a Blocks context. `defaults` are a run's resolved settings."""
+def build(defaults: Mapping[str, int | float], canvas_length: int, knows: str = "") -> Controls:
+    """The column's components, in a Blocks context.
+
+    `defaults` are a run's resolved settings; `knows` says what to ask a model for that knows little.
+    """
     prompt = gr.Textbox(
         label="Prompt",
         value=EXAMPLES[0].prompt,
@@ -96,6 +99,8 @@ def build(defaults: Mapping[str, int | float], canvas_length: int) -> Controls:
             chip.click(
                 None, None, None, js=f"() => DGemmaPage.ask({json.dumps([example.prompt, example.why])})"
             )
+    if knows:
+        piece(KNOWS, "element.querySelector('#knows').textContent = props.value", knows)
     piece(NOTICE, elem_id="notice-box")
     with gr.Row(elem_id="go"):
         generate = gr.Button("Generate", variant="primary", elem_id="generate")
@@ -136,6 +141,7 @@ def _slider(name: str, defaults: Mapping[str, int | float], canvas_length: int) 
     )
 
 
+KNOWS = '<p id="knows" class="hint"></p>'
 NOTICE = '<p id="notice" role="alert" hidden></p><p id="why" hidden></p>'
 FOLD = (
     '<button id="fold" type="button" aria-expanded="false" aria-controls="settings">'

@@ -84,7 +84,8 @@ def build(runner: Runner) -> gr.Blocks:
         piece(HEADER + api.sheet(), HEADER_SCRIPT, elem_id="header")
         with gr.Row(elem_id="page"):
             with gr.Column(elem_id="controls"):
-                column = controls.build(defaults, int(runner.model["canvas_length"]))
+                canvas_length = int(runner.model["canvas_length"])
+                column = controls.build(defaults, canvas_length, runner.model.get("knows", ""))
                 piece(BADGE, "DGemmaPage.badge(element, JSON.parse(props.value))", model, elem_id="badge-box")
             with gr.Column(elem_id="stage"):
                 drafts = piece(WALL, PLAYER_SCRIPT, model, server_functions=[example], elem_id="player")
