@@ -133,6 +133,19 @@ function textOf(value, most, name) {
   return value;
 }
 
+function oneOf(value, choices, name) {
+  return choices.includes(value) ? value : damaged(`${name} is none of ${choices.filter(Boolean).join(", ")}`);
+}
+
+function recordOf(value, name) {
+  return value !== null && typeof value === "object" && !Array.isArray(value) ? value : damaged(`${name} is not an object`);
+}
+
+/** How a canvas and how an answer may end, the largest seed: see `dgemma_play/trace.py` and `settings.py`. */
+const CANVAS_ENDS = ["", "stable", "steps", "stopped"];
+const ANSWER_ENDS = ["eos", "length", "stopped", "failed"];
+const MOST_SEED = 2 ** 32 + 31;
+
 /** Rivals are kept where the model was unsure; see `dgemma_play/codec.py`. */
 const SURE = 0.999;
 
@@ -156,7 +169,7 @@ async function decodeTrace(buffer) {
   for (const word of words) textOf(word, LIMITS.word, "a word");
   const heads = listOf(header.tracks, LIMITS.tracks, "tracks");
   if (!heads.length) damaged("it holds no draft");
-  const cells = heads.reduce((sum, head) => sum + listOf(head.step, LIMITS.frames, "step").length * length, 0);
+  const cells = heads.reduce((sum, head) => sum + listOf(head?.step, LIMITS.frames, "step").length * length, 0);
   if (cells > LIMITS.cells) damaged(`it holds more than ${LIMITS.cells} positions`);
   const tracks = heads.map((head, draft) => decodeTrack(head, draft, planes, { length, width, words: words.length }));
   planes.end();
@@ -200,7 +213,7 @@ function decodeTrack(head, draft, planes, { length, width, words }) {
     step,
     temperature: measured(columns[1][k], "temperature"),
     seconds: measured(columns[2][k], "seconds"),
-    ended: textOf(columns[3][k], 20, "canvas_ended"),
+    ended: oneOf(columns[3][k], CANVAS_ENDS, "canvas_ended"),
     ...NO_GUESS,
   }));
   if (!frames.length || frames[0].step !== 0 || frames[0].block !== 0) damaged("a track does not begin with its noise");
@@ -219,9 +232,9 @@ function decodeTrack(head, draft, planes, { length, width, words }) {
   decodeRivals(guessed, planes, length, width, words);
   return {
     draft,
-    seed: head.seed,
-    settings: head.settings ?? {},
-    ended: textOf(head.ended, 20, "ended"),
+    seed: whole(head.seed, 0, MOST_SEED, "seed"),
+    settings: recordOf(head.settings, "settings"),
+    ended: oneOf(head.ended, ANSWER_ENDS, "ended"),
     text: textOf(head.text, 2 ** 20, "text"),
     stepsUsed: whole(head.steps_used, 0, 2 ** 31, "steps_used"),
     parent: head.parent ?? null,

@@ -115,6 +115,30 @@ def test_a_damaged_trace_is_refused_with_a_sentence(
     assert sentence in refusal(page, gzip.compress(harm(line + b"\n", planes)))
 
 
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        (lambda head: head["tracks"].__setitem__(0, None), "step is not a list"),
+        (lambda head: head["tracks"][0].update(seed="<b>"), "seed is out of range"),
+        (lambda head: head["tracks"][0].update(settings=[]), "settings is not an object"),
+        (lambda head: head["tracks"][0].update(ended="constructor"), "ended is none of eos"),
+        (
+            lambda head: head["tracks"][0]["canvas_ended"].__setitem__(-1, "toString"),
+            "canvas_ended is none of stable",
+        ),
+    ],
+    ids=["no track", "seed", "settings", "ended", "canvas_ended"],
+)
+def test_a_track_that_says_what_none_can_is_refused(
+    page: Page, harm: Callable[..., None], sentence: str
+) -> None:
+    line, _, planes = gzip.decompress(TRACE.read_bytes()).partition(b"\n")
+    head = json.loads(line)
+    harm(head)
+
+    assert sentence in refusal(page, gzip.compress(json.dumps(head).encode() + b"\n" + planes))
+
+
 def test_bytes_that_are_no_gzip_are_refused_with_a_sentence(page: Page) -> None:
     assert "not a DGemma Play trace" in refusal(page, b"hello")
     assert "not a DGemma Play trace" in refusal(page, TRACE.read_bytes()[:-40])
