@@ -153,7 +153,8 @@ function decidedTokens(run, track) {
 function endWords(state, run, axis) {
   const seconds = run.tracks.reduce((most, track) => Math.max(most, track.frames[track.frames.length - 1].seconds ?? 0), 0);
   const blocks = axis.starts.length > 1 ? [[String(axis.starts.length), "blocks"]] : [];
-  return [headWords(state, run), [String(run.tracks.length), run.tracks.length === 1 ? "draft" : "drafts"], ...blocks, ...speedWords(run, seconds)];
+  const speed = seconds > 0 ? speedWords(run, seconds) : [];
+  return [headWords(state, run), [String(run.tracks.length), run.tracks.length === 1 ? "draft" : "drafts"], ...blocks, ...speed];
 }
 
 function headWords({ phase }, run) {

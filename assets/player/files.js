@@ -3,6 +3,8 @@
 /** Larger ones are not read, here or by `dgemma_play/codec.py`. */
 const FILE_BYTES = 64 * 2 ** 20;
 
+const REVOKE_MILLISECONDS = 60_000;
+
 const sizeInWords = (bytes) => (bytes < 2 ** 20 ? `${Math.max(1, Math.round(bytes / 1024))} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`);
 
 /** The browser's own window for choosing a file. @param {function(File): void} take */
@@ -20,8 +22,8 @@ function downloadRun(run) {
   link.href = URL.createObjectURL(new Blob([run.file], { type: "application/gzip" }));
   link.download = run.name.endsWith(".dgemma") ? run.name : "run.dgemma";
   link.click();
-  // The browser has taken hold of the bytes by the time it comes back here.
-  setTimeout(() => URL.revokeObjectURL(link.href));
+  // Some browsers take hold of the bytes only after the click.
+  setTimeout(() => URL.revokeObjectURL(link.href), REVOKE_MILLISECONDS);
   return true;
 }
 

@@ -70,7 +70,7 @@ function rivalParts(run, frame, k) {
   const title = el("h3", "", "Rivals at this step");
   const say = (words) => [title, el("p", "quiet-words", words)];
   if (!frame.best) return say("None before the first pass.");
-  if (!frame.rivals) return say("They come with the finished run.");
+  if (!frame.rivals) return say(run.live ? "They come with the finished run." : "The run's file, which holds them, did not arrive.");
   const at = frame.rivals.at[k];
   if (at < 0) return say(`None worth keeping: the model is ${percent(frame.confidence[k])} sure.`);
   const rows = [0, 1, 2, 3, 4].map((n) => {

@@ -68,7 +68,6 @@ function createLiveRun(status) {
     words: [],
     nextMessage: 0,
     startedAt: performance.now(),
-    passes: 0,
     tracks: Array.from({ length: status.drafts ?? seeds.length }, (_, draft) => ({
       draft,
       seed: seeds[draft] ?? null,
@@ -96,11 +95,10 @@ function addMessage(run, message) {
     const track = run.tracks[frame.draft];
     if (!track) continue;
     frame.seconds = (performance.now() - run.startedAt) / 1000;
+    // Where frames piled up some were left out: steps count the passes all the same.
+    const before = track.frames[track.frames.length - 1];
+    track.stepsUsed += before?.block === frame.block ? frame.step - before.step : frame.step;
     track.frames.push(frame);
-    if (frame.step > 0) {
-      track.stepsUsed++;
-      run.passes++;
-    }
     track.ended = "";
   }
   run.version = (run.version ?? 0) + 1;
@@ -121,9 +119,11 @@ function closeRun(run, end) {
 }
 
 function endingOf(run, track) {
+  const last = track.frames[track.frames.length - 1];
+  if (last.ended === "stopped") return "stopped";
   const { final, end } = trackStats(run, track);
   if (end < final.length) return "eos";
-  return track.frames[track.frames.length - 1].block === run.blocks - 1 ? "length" : "stopped";
+  return last.block === run.blocks - 1 ? "length" : "stopped";
 }
 
 /** The committed words up to the end of text. The file's own text is better where bytes make up a character. */
@@ -190,11 +190,18 @@ const WHY = {
 function whyEnded(run, track) {
   const canvas = track.frames[track.frames.length - 1]?.ended ?? "";
   const answer = run.live ? endingOf(run, track) : track.ended;
-  const words = [canvas === "stopped" ? "" : WHY[canvas], answer === "stopped" && canvas && canvas !== "stopped" ? "" : WHY[answer]];
+  const words = [canvas === "stopped" ? "" : WHY[canvas], WHY[answer]];
   return words.filter(Boolean).join(", ") || "stopped";
 }
 
-/** The text of a draft as a person can use it, or null while it is being written. */
-const textOfTrack = (run, track) => track.text ?? (track.frames.length ? committedText(run, track) : null);
+/** The text of a draft as a person can use it, or null where none is written yet. @returns {string | null} */
+const textOfTrack = (run, track) => (track.text ?? committedText(run, track)) || null;
 
-const keptKey = (run, track) => `${run.id}/${track.draft}`;
+/** Where the selected draft is in a run that takes the place of the one on screen. */
+function draftIn(run, { run: before, draft }) {
+  const seed = before?.id === run.id ? (before.tracks[draft]?.seed ?? null) : null;
+  return seed === null ? draft : run.tracks.findIndex((track) => track.seed === seed);
+}
+
+/** By the seed: a draft that never began is not in the file, and those after it move up. */
+const keptKey = (run, track) => `${run.id}/${track.seed ?? track.draft}`;
