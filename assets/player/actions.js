@@ -132,7 +132,8 @@ function draftActions(player, ask) {
     figure: (kind) => ask("figure", { kind, draft: state.draft }),
     async copy(draft) {
       const text = textOfTrack(state.run, state.run.tracks[draft]);
-      player.bar.say(text !== null && (await copyText(text)) ? `Draft ${draft + 1} copied.` : "Nothing could be copied.");
+      if (text === null) player.bar.say(`Draft ${draft + 1} has no text.`);
+      else player.bar.say((await copyText(text)) ? `Draft ${draft + 1} copied.` : NOT_COPIED);
     },
     keep(draft) {
       if (draft >= 0 && state.run) player.shelf.toggle(player, draft);

@@ -151,6 +151,9 @@ class Layer {
 const percent = (share) => `${Math.round(100 * share)} %`;
 const many = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;
 
+const NOT_COPIED = "This browser did not let the page copy.";
+
+/** @returns {Promise<boolean>} whether the text is in the clipboard */
 async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -160,10 +163,13 @@ async function copyText(text) {
     const area = el("textarea");
     area.value = text;
     area.style.cssText = "position: fixed; opacity: 0";
-    document.body.append(area);
+    // What lies behind an open dialog cannot be selected.
+    const focused = document.activeElement;
+    (document.querySelector("dialog[open]") ?? document.body).append(area);
     area.select();
     const done = document.execCommand("copy");
     area.remove();
+    focused?.focus();
     return done;
   }
 }

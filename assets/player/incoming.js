@@ -3,6 +3,8 @@
 
 const CUT_SHORT = "The page was reloaded in mid-run: this is what had arrived.";
 const NOT_FETCHED = "The run's file could not be fetched; what was received is shown.";
+const ON_ITS_WAY = "A run is on its way: stop it or let it end, then open another.";
+const GONE = "This run is no longer in this browser: newer ones took its place.";
 const sentenceOf = (error) =>
   error instanceof TraceError ? error.message : "Something went wrong in this page; the drafts on screen are untouched.";
 
@@ -62,34 +64,47 @@ class Incoming {
   /** The trace file is the truth: it takes the place of what was received. */
   async finish(status) {
     const { player } = this;
-    const { run, follow, slot } = player.state;
-    const current = run?.id === status.run ? run : null;
+    let whole = null;
     try {
-      const whole = await this.read(await fetched(status.url), { id: status.run, name: status.name ?? "", source: "run" });
-      const at = current && !follow ? Math.min(slot, lastSlot(whole)) : lastSlot(whole);
-      player.show(whole, { phase: status.state, slot: at });
-      await this.remember(whole);
-      player.bar.say(status.state === "stopped" ? "Stopped. Every finished step stays." : "Finished.");
+      whole = await this.read(await fetched(status.url), { id: status.run, name: status.name ?? "", source: "run" });
     } catch (error) {
-      if (current) this.keepReceived(current, status.state);
-      else player.change({ phase: "failed", coming: null });
-      player.tell(sentenceOf(error), true);
+      return this.finishWithout(status, error);
     }
+    // Only now: while the file came, the visitor may have gone elsewhere in the run.
+    const { run, follow, slot } = player.state;
+    const last = lastSlot(whole);
+    player.show(whole, { phase: status.state, slot: run?.id === status.run && !follow ? Math.min(slot, last) : last });
+    player.bar.say(status.state === "stopped" ? "Stopped. Every finished step stays." : "Finished.");
+    return this.remember(whole);
+  }
+
+  /** The run's file did not come, or cannot be read. */
+  finishWithout(status, error) {
+    const { player } = this;
+    const { run } = player.state;
+    if (run?.id === status.run) this.keepReceived(run, status.state, sentenceOf(error));
+    else player.change({ phase: "failed", coming: null });
+    this.complain(error);
   }
 
   /** A run that failed leaves on screen what it had written, or the run before it. */
   fail(status) {
     const { player } = this;
     const { run } = player.state;
-    if (run?.live && run.id === status.run) this.keepReceived(run, "failed");
+    if (run?.live && run.id === status.run) this.keepReceived(run, "failed", status.sentence);
     else player.change({ phase: "failed", coming: null, queue: null, sentence: "" });
     if (this.onFail) this.onFail(status.sentence);
     else player.tell(status.sentence, true);
   }
 
-  keepReceived(run, phase) {
+  /** @param {string} sentence what a reload says beside it */
+  keepReceived(run, phase, sentence) {
+    const { player, store } = this;
+    const track = run.tracks[player.state.draft];
     closeRun(run, phase);
-    this.player.show(run, { phase, slot: Math.min(this.player.state.slot, lastSlot(run)) });
+    store.endLive(run.id, phase, sentence);
+    player.change({ draft: run.tracks.indexOf(track) });
+    player.show(run, { phase, slot: Math.min(player.state.slot, lastSlot(run)) });
   }
 
   // --- files ---------------------------------------------------------------------------------------
@@ -100,28 +115,45 @@ class Incoming {
     return Object.assign(run, { ...facts, file, live: false, version: 1 });
   }
 
-  /** @param {ArrayBuffer} file @param {{name: string, source: "run" | "file" | "example", id: string}} facts */
-  async openTrace(file, { name = "", source = "file", id = null } = {}) {
+  /**
+   * @param {ArrayBuffer} file @param {{name: string, source: "run" | "file" | "example", id: string, remember: boolean}} facts
+   * @throws {TraceError} where it cannot be read, or a run has begun meanwhile; the example then just gives way
+   */
+  async openTrace(file, { name = "", source = "file", id = null, remember = source !== "example" } = {}) {
     const { player } = this;
     const run = await this.read(file, { id: id ?? `${source}:${name}:${file.byteLength}`, name, source });
     const example = source === "example";
+    if (example && (player.state.run || player.state.phase !== "empty")) return run;
+    if (isBusy(player.state)) throw new TraceError(ON_ITS_WAY);
     player.show(run, { phase: example ? "empty" : "finished", hello: example, slot: example ? player.restingSlot(run) : lastSlot(run) });
-    if (!example) await this.remember(run);
+    if (remember) await this.remember(run);
     return run;
+  }
+
+  /** A run of the shelf. */
+  async openStored(id) {
+    try {
+      const stored = await this.store.run(id);
+      if (!stored) throw new TraceError(GONE);
+      await this.openTrace(stored.buffer, { id, name: stored.name, source: "run", remember: false });
+    } catch (error) {
+      this.complain(error);
+    }
   }
 
   /** A file of this machine. One that cannot be read gets a sentence and leaves everything as it was. @param {File} file */
   async openFile(file) {
     const { player } = this;
-    if (isBusy(player.state)) return player.tell("A run is on its way: stop it or let it end, then open the file.", true);
-    const before = { ...player.state };
+    if (isBusy(player.state)) return player.tell(ON_ITS_WAY, true);
+    const { phase, sentence, alarm } = player.state;
     player.change({ phase: "loading", sentence: `${file.name}, ${sizeInWords(file.size)}` }, true);
     try {
       if (file.size > FILE_BYTES) throw new TraceError(`The file is larger than ${sizeInWords(FILE_BYTES)} and was not read.`);
       await this.openTrace(await file.arrayBuffer(), { name: file.name });
       player.bar.say(`${file.name} is open.`);
     } catch (error) {
-      player.change(before, true);
+      // A run may have begun meanwhile: what it says stays.
+      if (player.state.phase === "loading") player.change({ phase, sentence, alarm }, true);
       this.complain(error);
     }
     return undefined;
@@ -140,16 +172,21 @@ class Incoming {
       ? await this.read(last.buffer, { id: last.id, name: last.name, source: "run" })
       : await receivedRun(last);
     // Meanwhile another one may have begun.
-    if (player.state.run || player.state.coming || !run.tracks.length) return;
-    player.show(run, { phase: last.buffer ? "finished" : "stopped", slot: lastSlot(run) });
-    if (!last.buffer) player.tell(CUT_SHORT);
+    if (player.state.run || isBusy(player.state) || !run.tracks.length) return;
+    const { ended = "stopped", sentence = CUT_SHORT } = last;
+    player.show(run, { phase: last.buffer ? "finished" : ended, slot: lastSlot(run) });
+    if (last.buffer) return;
+    player.tell(sentence);
+    store.endLive(run.id, ended, sentence);
   }
 
   async remember(run) {
+    const { player, store } = this;
     const prompt = run.prompt[run.prompt.length - 1]?.content ?? "";
-    const note = await this.store.saveRun({ id: run.id, name: run.name, prompt, drafts: run.tracks.length, buffer: run.file });
-    this.player.change({ shelf: await this.store.runs() });
-    if (note) this.player.tell(note);
+    const note = await store.saveRun({ id: run.id, name: run.name, prompt, drafts: run.tracks.length, buffer: run.file });
+    // The run is on screen, whatever the browser's memory says.
+    player.change({ shelf: await store.runs().catch(() => player.state.shelf) });
+    if (note) player.tell(note);
   }
 }
 
@@ -160,9 +197,11 @@ async function fetched(url) {
 }
 
 /** A run that was interrupted, from the messages that had arrived. */
-async function receivedRun({ status, messages }) {
+async function receivedRun({ status, messages, ended = "stopped" }) {
   const run = createLiveRun(status);
   for (const text of messages) addMessage(run, await decodeMessage(text));
-  closeRun(run, "stopped");
+  closeRun(run, ended);
+  // When they came is not remembered.
+  for (const track of run.tracks) for (const frame of track.frames) frame.seconds = null;
   return run;
 }

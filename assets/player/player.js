@@ -26,7 +26,7 @@ class Player {
     this.build({ act: this.act, ruler: this.ruler, sizes: this.sizes, canAsk: this.onAction !== null });
     this.listen();
     this.readTheme();
-    this.restored = this.incoming.restore();
+    this.restored = this.incoming.restore().catch((error) => this.incoming.complain(error));
     this.render();
   }
 
@@ -63,8 +63,8 @@ class Player {
   async examples(buffer) {
     await this.restored;
     if (this.state.run || this.state.phase !== "empty") return;
-    await this.openTrace(buffer, { name: "A recorded run", source: "example" });
-    if (!this.state.still) this.act.play(true);
+    const run = await this.openTrace(buffer, { name: "A recorded run", source: "example" });
+    if (this.state.run === run && !this.state.still) this.act.play(true);
   }
 
   // --- state -------------------------------------------------------------------------------------
@@ -78,12 +78,14 @@ class Player {
 
   /** Another run on screen. Focus stays where it is, if that draft is there. */
   show(run, patch) {
-    const { view, draft } = this.state;
-    const kept = view === "focus" && draft < run.tracks.length ? {} : { view: "wall", draft: -1, position: -1 };
+    const { view } = this.state;
+    const draft = draftIn(run, this.state);
+    const kept = view === "focus" && run.tracks[draft] ? { draft } : { view: "wall", draft: -1, position: -1 };
     const fresh = { coming: null, queue: null, sentence: "", hello: false, hover: null, playing: false, follow: true, quick: true };
     this.wall.relayout();
     this.change({ run, ...fresh, ...kept, ...patch }, true);
     this.afterLayout();
+    this.shelf.refresh(this);
   }
 
   /** A sentence beside what is on screen. @param {boolean} alarm whether something is wrong */

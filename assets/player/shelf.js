@@ -11,6 +11,9 @@ class Shelf {
     this.element.classList.add("shelf");
     this.element.querySelector(".row").prepend(this.copyAll, this.openFile);
     this.title = this.element.querySelector("h2");
+    this.status = el("p", "dg-unseen");
+    this.status.setAttribute("aria-live", "polite");
+    this.element.append(this.status);
   }
 
   pickFile() {
@@ -31,7 +34,9 @@ class Shelf {
     const texts = [...state.kept.values()].reverse();
     this.copyAll.hidden = !(kept && texts.length);
     this.openFile.hidden = kept;
-    this.copyAll.onclick = () => copyText(texts.map((entry) => entry.text).join("\n\n---\n\n"));
+    const written = texts.map((entry) => entry.text).filter(Boolean);
+    this.copyAll.onclick = () => this.copy(this.copyAll, written.join("\n\n---\n\n"));
+    setText(this.copyAll.lastChild, "Copy all");
     const none = "Nothing kept yet. Press the star on a draft, or K.";
     const runs = `The last ${RUNS_MOST} runs stay in this browser; older ones make room. A file can also be dropped on the page.`;
     setText(this.note, kept ? (texts.length ? "" : none) : runs);
@@ -46,19 +51,18 @@ class Shelf {
         this.fill(player, "kept");
       },
     });
-    const copy = button("Copy", { icon: "copy", text: "Copy", act: () => copyText(entry.text) });
+    const copy = button("Copy", { icon: "copy", text: "Copy", act: () => this.copy(copy, entry.text) });
     const seed = entry.seed === null ? "" : `, seed ${entry.seed}`;
     const facts = el("small", "", `Draft ${entry.draft + 1}${seed}, ${entry.model}, ${dateOf(entry.at)}`);
-    return el("article", "", facts, el("p", "prompt", entry.prompt), el("p", "text", entry.text), el("div", "row", copy, remove));
+    return el("article", "", facts, el("p", "prompt", entry.prompt), el("p", "text", entry.text || "No finished text."), el("div", "row", copy, remove));
   }
 
   runEntry(player, run) {
     const open = button("Open", {
       text: "Open",
-      act: async () => {
-        const stored = await player.store.run(run.id);
-        if (stored) await player.openTrace(stored.buffer, { id: stored.id, name: stored.name, source: "run" });
+      act: () => {
         this.element.close();
+        player.incoming.openStored(run.id);
       },
     });
     const current = player.state.run?.id === run.id;
@@ -74,13 +78,34 @@ class Shelf {
     const text = textOfTrack(run, track) ?? "";
     const prompt = run.prompt[run.prompt.length - 1]?.content ?? "";
     const name = run.model?.name ?? model?.name ?? "";
-    const entry = { key, draft, text, prompt, seed: track.seed, model: name, settings: track.settings, at: Date.now() };
+    const entry = { key, draft, text, prompt, seed: track.seed, model: name, settings: track.settings, at: Date.now(), writing: run.live };
     const note = await player.store.keep(entry);
-    const full = note === FULL_KEPT || note === FULL_DISK;
+    const full = note === FULL_KEPT || note === FULL_DISK_KEPT;
     if (!full) player.change({ kept: new Map(player.state.kept).set(key, entry) });
+    this.refresh(player);
     if (note) player.tell(note, full);
     else player.bar.say(`Draft ${draft + 1} kept.`);
     return undefined;
+  }
+
+  /** Drafts that were kept while they were written get the text that they ended with. */
+  refresh(player) {
+    const { run } = player.state;
+    if (!run || run.live) return;
+    for (const track of run.tracks) {
+      const entry = player.state.kept.get(keptKey(run, track));
+      if (!entry?.writing) continue;
+      const whole = { ...entry, text: textOfTrack(run, track) ?? "", writing: false };
+      player.change({ kept: new Map(player.state.kept).set(entry.key, whole) });
+      player.store.keep(whole);
+    }
+  }
+
+  /** The page's own status is not heard while a dialog is open. */
+  async copy(pressed, text) {
+    const done = text !== "" && (await copyText(text));
+    setText(pressed.lastChild, done ? "Copied" : "Not copied");
+    setText(this.status, done ? "Copied." : NOT_COPIED);
   }
 
   async drop(player, key) {

@@ -4,10 +4,12 @@ const DATABASE = "dgemma-play";
 const KEPT_MOST = 200;
 const RUNS_MOST = 12;
 const RUNS_BYTES = 48 * 2 ** 20;
+const DAY = 86_400_000;
 /** A run in progress is remembered up to this many characters of messages. */
 const LIVE_CHARACTERS = 24 * 2 ** 20;
 const FULL_KEPT = `${KEPT_MOST} drafts are kept, which is as many as fit: remove one first.`;
 const FULL_DISK = "This browser's storage is full: the run is shown but not remembered.";
+const FULL_DISK_KEPT = "This browser's storage is full: the draft is not kept.";
 const NO_STORE = "This browser lets the page remember nothing: what you keep is gone when it closes.";
 
 const promised = (request) =>
@@ -28,8 +30,30 @@ function openDatabase() {
   return promised(request);
 }
 
+/** This tab's name, the same after a reload: each tab has a run in progress of its own. */
+function nameOfTab() {
+  try {
+    sessionStorage["dgemma-tab"] ??= Math.random().toString(36).slice(2);
+    return sessionStorage["dgemma-tab"];
+  } catch {
+    return "";
+  }
+}
+
+/** A run's messages. */
+const messagesOf = (run) => IDBKeyRange.bound([run, 0], [run, Infinity]);
+
+/** Forgets the runs in progress that a test finds. */
+async function dropLive(live, begun, test) {
+  for (const { run } of (await promised(begun.getAll())).filter(test)) {
+    begun.delete(run);
+    live.delete(messagesOf(run));
+  }
+}
+
 /** IndexedDB where the browser allows it, else memory. */
 function createStore() {
+  const tab = nameOfTab();
   const memory = createMemoryStore();
   let opening = null;
   try {
@@ -62,12 +86,13 @@ function createStore() {
         "readwrite",
         ["kept"],
         async (kept) => {
-          if ((await promised(kept.count())) >= KEPT_MOST) return FULL_KEPT;
+          const isNew = !(await promised(kept.getKey(entry.key)));
+          if (isNew && (await promised(kept.count())) >= KEPT_MOST) return FULL_KEPT;
           kept.put(entry);
           return "";
         },
         () => memory.keep(entry),
-      ).catch(() => FULL_DISK),
+      ).catch(() => FULL_DISK_KEPT),
 
     unkeep: (key) => use("readwrite", ["kept"], (kept) => promised(kept.delete(key)), () => memory.unkeep(key)),
 
@@ -86,8 +111,7 @@ function createStore() {
           const others = (await promised(runs.getAll())).filter((one) => one.id !== run.id).sort((a, b) => b.at - a.at);
           for (const old of overflowing(entry, others)) runs.delete(old.id);
           runs.put(entry);
-          live.clear();
-          begun.clear();
+          await dropLive(live, begun, (one) => one.run === run.id || (one.tab === tab && one.ended));
           return "";
         },
         () => memory.saveRun(run),
@@ -98,14 +122,25 @@ function createStore() {
       return use(
         "readwrite",
         ["live", "begun"],
-        (live, begun) => {
-          live.clear();
-          begun.clear();
-          return promised(begun.put({ run: status.run, status, at: Date.now() }));
+        async (live, begun) => {
+          await dropLive(live, begun, (one) => one.tab === tab || one.at < Date.now() - DAY);
+          begun.put({ run: status.run, tab, status, at: Date.now() });
         },
         () => undefined,
       ).catch(() => undefined);
     },
+
+    /** No more of it comes, and its file did not. @param {"stopped" | "failed" | "finished"} ended @param {string} sentence why */
+    endLive: (run, ended, sentence) =>
+      use(
+        "readwrite",
+        ["begun"],
+        async (begun) => {
+          const entry = await promised(begun.get(run));
+          if (entry) begun.put({ ...entry, ended, sentence });
+        },
+        () => undefined,
+      ).catch(() => undefined),
 
     addLive(run, seq, text) {
       characters += text.length;
@@ -113,18 +148,15 @@ function createStore() {
       return use("readwrite", ["live"], (live) => promised(live.put({ run, seq, text })), () => undefined).catch(() => undefined);
     },
 
-    /** What to show after a reload: the run in progress as far as it came, else the last whole one. */
+    /** What to show after a reload: this tab's run in progress as far as it came, else the last whole one. */
     lastRun: () =>
       use(
         "readonly",
         ["runs", "live", "begun"],
         async (runs, live, begun) => {
-          const [started] = await promised(begun.getAll());
-          const parts = started ? await promised(live.getAll()) : [];
-          if (parts.length) {
-            const messages = parts.filter((part) => part.run === started.run).sort((a, b) => a.seq - b.seq);
-            return { status: started.status, messages: messages.map((part) => part.text) };
-          }
+          const started = (await promised(begun.getAll())).find((one) => one.tab === tab);
+          const parts = started ? await promised(live.getAll(messagesOf(started.run))) : [];
+          if (parts.length) return { ...started, messages: parts.map((part) => part.text) };
           return (await promised(runs.getAll())).sort((a, b) => b.at - a.at)[0] ?? null;
         },
         () => null,
@@ -150,7 +182,7 @@ function createMemoryStore() {
   return {
     kept: async () => [...kept.values()],
     keep: async (entry) => {
-      if (kept.size >= KEPT_MOST) return FULL_KEPT;
+      if (!kept.has(entry.key) && kept.size >= KEPT_MOST) return FULL_KEPT;
       kept.set(entry.key, entry);
       return kept.size === 1 ? NO_STORE : "";
     },
@@ -166,6 +198,7 @@ function createMemoryStore() {
     },
     beginLive: async () => undefined,
     addLive: async () => undefined,
+    endLive: async () => undefined,
     lastRun: async () => null,
   };
 }

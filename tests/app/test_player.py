@@ -14,10 +14,11 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from dgemma_play import codec
+from dgemma_play.messages import LiveEncoder
 from dgemma_play.page import player as assets
 from dgemma_play.trace import Trace
 from tests.app.player_host import Host, serve
-from tests.synthetic import END, HOSTILE, live_records, synthetic
+from tests.synthetic import END, HOSTILE, frames_of, live_records, synthetic
 
 TRACE = synthetic(drafts=4, canvas=48, steps=12)
 MOVEMENT = (Path(__file__).parent / "movement.js").read_text(encoding="utf-8")
@@ -57,6 +58,11 @@ def open_trace(page: Page, trace: Trace, source: str = "run") -> None:
 
 def feed(page: Page, records: list[str]) -> None:
     page.evaluate("async (text) => { await player.sink(text); player.render(); }", "\n".join(records))
+
+
+def ended(state: str, url: str = "data:,", run: str = "run-1") -> str:
+    """The sink's record of a run's end; without a `url` its file does not come."""
+    return "s" + json.dumps({"state": state, "run": run, "url": url, "name": "run"})
 
 
 def slide(page: Page, step: int) -> None:
@@ -304,6 +310,16 @@ def test_copy_gives_the_clean_text(visit: Callable[..., Page]) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == TRACE.tracks[2].text
 
 
+def test_a_draft_without_a_finished_text_is_not_copied(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8))[:4])
+
+    card(page, 1).hover()
+    card(page, 1).get_by_role("button", name="Copy draft 2").click()
+
+    expect(page.locator("[role=status]")).to_have_text("Draft 2 has no text.")
+
+
 def test_whole_texts_are_shown_on_demand(visit: Callable[..., Page]) -> None:
     page = visit(synthetic(drafts=2, canvas=200, steps=4))
     assert "more" in (card(page, 0).get_attribute("class") or "").split()
@@ -518,6 +534,100 @@ def test_a_stopped_run_keeps_what_arrived_even_without_its_file(visit: Callable[
     expect(page.locator(".progress")).to_contain_text("Stopped")
     expect(page.get_by_label("Step")).to_have_attribute("max", "4")
     assert card(page, 0).locator(".nums").inner_text() == "4 steps · stopped"
+
+
+def test_a_draft_kept_in_mid_run_gets_the_text_that_it_ends_with(
+    visit: Callable[..., Page], host: Host
+) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8)
+    host.files["/kept.dgemma"] = codec.encode(trace)
+    page = visit(None)
+    records = live_records(trace)
+    feed(page, records[:4])
+    page.get_by_role("button", name="Keep draft 2").click()
+    expect(page.locator(".dg-kept")).to_contain_text("1")
+
+    feed(page, [*records[4:], ended("finished", "/kept.dgemma")])
+    page.reload()
+    page.locator(".dg-kept").click()
+
+    expect(page.get_by_role("dialog").locator(".text")).to_have_text(trace.tracks[1].text)
+
+
+def test_a_star_stays_on_its_draft_where_one_before_it_never_began(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    trace = synthetic(drafts=3, canvas=32, steps=8)
+    encoder = LiveEncoder("run-1", trace.canvas_length)
+    frames = [frame for draft in (0, 2) for frame in frames_of(trace.tracks[draft], draft)]
+    feed(page, [live_records(trace)[0], "m" + encoder.encode(frames, trace.words)])
+    card(page, 2).click()
+    page.get_by_role("button", name="Keep", exact=True).click()
+
+    feed(page, [ended("stopped")])
+
+    expect(page.locator(".f-facts")).to_contain_text(f"seed {trace.tracks[2].seed}")
+    expect(page.get_by_role("button", name="Kept", exact=True)).to_be_visible()
+    expect(page.locator(".f-pick .k")).to_have_text("2")
+
+
+def test_a_draft_stopped_by_hand_is_stopped_whatever_its_guess_holds(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    trace = synthetic(drafts=1, canvas=32, steps=8)
+    ends = ("",) * (len(trace.tracks[0].step) - 1) + ("stopped",)
+    stopped = dataclasses.replace(trace.tracks[0], canvas_ended=ends)
+
+    feed(page, live_records(dataclasses.replace(trace, tracks=(stopped,))))
+
+    expect(card(page, 0).locator(".nums")).to_have_text(f"{stopped.steps_used} steps · stopped")
+
+
+def test_a_draft_cut_off_between_its_blocks_says_so(visit: Callable[..., Page]) -> None:
+    trace = synthetic(drafts=1, canvas=32, steps=8, early=False)
+    page = visit(dataclasses.replace(trace, tracks=(dataclasses.replace(trace.tracks[0], ended="stopped"),)))
+
+    expect(card(page, 0).locator(".nums")).to_have_text("8 steps · step cap, stopped")
+
+
+def test_passes_whose_frames_were_left_out_are_counted(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    trace = synthetic(drafts=1, canvas=32, steps=8, early=False)
+    encoder = LiveEncoder("run-1", trace.canvas_length)
+    frames = [frame for frame in frames_of(trace.tracks[0], 0) if frame.step in (0, 1, 4, 8)]
+
+    feed(page, [live_records(trace)[0], "m" + encoder.encode(frames, trace.words)])
+
+    expect(card(page, 0).locator(".nums")).to_contain_text("8 steps")
+
+
+def test_a_hand_on_the_slider_while_the_file_comes_is_obeyed(visit: Callable[..., Page], host: Host) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8, early=False)
+    host.files["/slow.dgemma"] = codec.encode(trace)
+    page = visit(None)
+    feed(page, live_records(trace))
+    page.evaluate(
+        """() => {
+          const real = fetch;
+          globalThis.fetch = (url) => real(url).finally(() => player.act.go(2, true));
+        }"""
+    )
+
+    feed(page, [ended("finished", "/slow.dgemma")])
+
+    expect(page.locator(".progress")).to_contain_text("Replay")
+    expect(page.get_by_label("Step")).to_have_value("2")
+
+
+def test_a_run_whose_memory_fails_stays_on_screen(visit: Callable[..., Page], host: Host) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8)
+    host.files["/whole.dgemma"] = codec.encode(trace)
+    page = visit(None)
+    page.evaluate("() => { player.store.runs = () => Promise.reject(new Error('no')); }")
+
+    feed(page, [*live_records(trace), ended("finished", "/whole.dgemma")])
+
+    expect(page.locator(".progress")).to_contain_text("Finished")
+    expect(page.locator(".progress.alarm")).to_have_count(0)
+    expect(page.get_by_role("button", name="Download")).to_be_visible()
 
 
 def test_a_failure_is_a_sentence_and_leaves_the_drafts(visit: Callable[..., Page]) -> None:
@@ -749,6 +859,47 @@ def test_no_file_is_opened_over_a_run_on_its_way(visit: Callable[..., Page]) -> 
     expect(page.locator(".card")).to_have_count(2)
 
 
+def test_a_run_that_begins_while_a_file_is_read_is_not_lost(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    records = live_records(synthetic(drafts=2, canvas=32, steps=8))
+
+    page.evaluate(
+        """async ([data, records]) => {
+          const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+          const opening = player.incoming.openFile(new File([bytes], "run.dgemma"));
+          await player.incoming.status(JSON.parse(records[0].slice(1)));
+          await opening;
+          await player.sink(records.slice(1).join("\\n"));
+        }""",
+        [base64.b64encode(codec.encode(TRACE)).decode(), records[:4]],
+    )
+
+    expect(page.locator(".card")).to_have_count(2)
+    expect(page.locator(".progress")).to_contain_text("Denoising")
+    expect(page.get_by_label("Step")).to_have_value("2")
+
+
+def test_the_recorded_run_gives_way_to_a_run_that_begins_while_it_is_read(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    records = live_records(synthetic(drafts=2, canvas=32, steps=8))
+
+    page.evaluate(
+        """async ([data, record]) => {
+          await player.restored;
+          const { buffer } = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+          const opening = player.examples(buffer);
+          await Promise.resolve();
+          await player.incoming.status(JSON.parse(record.slice(1)));
+          await opening;
+        }""",
+        [base64.b64encode(codec.encode(TRACE)).decode(), records[0]],
+    )
+    feed(page, records[1:4])
+
+    expect(page.locator(".card")).to_have_count(2)
+    expect(page.get_by_label("Step")).to_have_value("2")
+
+
 # --- memory --------------------------------------------------------------------------------------
 
 
@@ -762,6 +913,75 @@ def test_a_reload_in_mid_run_shows_what_was_received(visit: Callable[..., Page])
 
     expect(page.locator(".progress")).to_contain_text("reloaded in mid-run")
     expect(page.get_by_label("Step")).to_have_attribute("max", "3")
+
+
+def test_no_speed_is_made_up_for_a_run_that_was_reloaded(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8))[:5])
+
+    page.reload()
+
+    expect(page.locator(".progress")).to_have_text(
+        "Stopped. Every finished step stays replayable2 drafts "
+        "The page was reloaded in mid-run: this is what had arrived."
+    )
+
+
+def test_after_a_failed_run_a_reload_says_that_it_failed(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    failed = {"state": "failed", "run": "run-1", "sentence": "The card is out of memory."}
+    feed(page, [*live_records(synthetic(drafts=2, canvas=32, steps=8))[:5], "s" + json.dumps(failed)])
+    card(page, 0).click()
+    page.locator(".f-text .t").nth(3).click(force=True)
+    expect(page.get_by_role("complementary", name="Token")).to_contain_text("did not arrive")
+
+    page.reload()
+
+    expect(page.locator(".progress")).to_contain_text("The card is out of memory.")
+    expect(page.locator(".progress")).to_contain_text("Failed. What had arrived stays")
+
+
+def test_a_file_that_is_opened_after_a_reload_in_mid_run_is_there_after_the_next(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit(None)
+    feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8))[:5])
+    page.reload()
+    expect(page.locator(".card")).to_have_count(2)
+    open_trace(page, TRACE, "file")
+
+    page.reload()
+
+    expect(page.locator(".card")).to_have_count(4)
+
+
+def test_each_tab_has_a_run_in_progress_of_its_own(
+    visit: Callable[..., Page], open_page: Callable[..., Page], host: Host
+) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8, early=False)
+    page = visit(None)
+    feed(page, live_records(trace, run="mine")[:5])
+    other = open_page(page.context)
+    other.goto(host.url)
+    host.files["/yours.dgemma"] = codec.encode(trace)
+    feed(other, [*live_records(trace, run="yours"), ended("finished", "/yours.dgemma", run="yours")])
+
+    page.reload()
+
+    expect(page.locator(".progress")).to_contain_text("reloaded in mid-run")
+    expect(page.get_by_label("Step")).to_have_attribute("max", "3")
+
+
+def test_a_stored_run_that_cannot_be_read_does_not_empty_the_page(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    page.evaluate(
+        "player.store.saveRun({ id: 'x', name: '', prompt: '', drafts: 1, buffer: new ArrayBuffer(9) })"
+    )
+    page.reload()
+
+    open_trace(page, TRACE, "example")
+
+    expect(page.locator(".card")).to_have_count(4)
 
 
 def test_a_finished_run_and_a_kept_draft_survive_a_reload(visit: Callable[..., Page]) -> None:
@@ -790,6 +1010,66 @@ def test_a_run_in_this_browser_can_be_opened_again(visit: Callable[..., Page]) -
     page.get_by_role("dialog").get_by_role("button", name="Open", exact=True).last.click()
 
     expect(page.locator(".card")).to_have_count(4)
+
+
+def test_a_run_that_is_opened_again_keeps_its_date(visit: Callable[..., Page]) -> None:
+    page = visit()
+    open_trace(page, synthetic(drafts=1, canvas=16, steps=4), "file")
+    dates = "player.store.runs().then((runs) => runs.map((run) => [run.id, run.at]))"
+    before = page.evaluate(dates)
+
+    page.get_by_role("button", name="Runs").click()
+    page.get_by_role("dialog").get_by_role("button", name="Open", exact=True).last.click()
+
+    expect(page.locator(".card")).to_have_count(4)
+    assert page.evaluate(dates) == before
+
+
+def test_no_run_of_the_shelf_is_opened_over_one_on_its_way(visit: Callable[..., Page]) -> None:
+    page = visit()
+    records = live_records(synthetic(drafts=2, canvas=32, steps=8, early=False))
+    feed(page, records[:4])
+
+    page.get_by_role("button", name="Runs").click()
+    page.get_by_role("dialog").get_by_role("button", name="Open", exact=True).click()
+
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator(".progress.alarm")).to_contain_text("A run is on its way")
+    feed(page, records[4:6])
+    expect(page.locator(".card")).to_have_count(2)
+    expect(page.get_by_label("Step")).to_have_value("4")
+
+
+def test_kept_drafts_are_copied_without_a_clipboard(visit: Callable[..., Page]) -> None:
+    page = visit()
+    page.evaluate(
+        """() => {
+          Object.defineProperty(navigator, "clipboard", { value: undefined });
+          document.addEventListener("copy", ({ target }) => (globalThis.copied = target.value));
+        }"""
+    )
+    page.get_by_role("button", name="Keep draft 3").click()
+    page.locator(".dg-kept").click()
+
+    page.get_by_role("dialog").get_by_role("button", name="Copy", exact=True).click()
+
+    expect(page.get_by_role("dialog").get_by_role("button", name="Copied", exact=True)).to_be_focused()
+    assert page.evaluate("copied") == TRACE.tracks[2].text
+
+
+def test_a_kept_draft_is_written_again_where_the_shelf_is_full(visit: Callable[..., Page]) -> None:
+    page = visit()
+
+    notes = page.evaluate(
+        """async () => {
+          const keep = (key, text) => player.store.keep({ draft: 0, text, prompt: "", key, at: 0 });
+          for (let k = 0; k < 200; k++) await keep(`x/${k}`, "");
+          const note = await keep("x/7", "written");
+          return [note, (await player.store.kept()).filter(({ text }) => text).length];
+        }"""
+    )
+
+    assert notes == ["", 1]
 
 
 def test_a_full_shelf_says_so(visit: Callable[..., Page]) -> None:
