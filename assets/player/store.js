@@ -30,14 +30,23 @@ function openDatabase() {
   return promised(request);
 }
 
-/** This tab's name, the same after a reload: each tab has a run in progress of its own. */
+/** This tab's name, the same after a reload: each tab has a run in progress of its own. It is locked while it is open. */
 function nameOfTab() {
+  let name = "";
   try {
-    sessionStorage["dgemma-tab"] ??= Math.random().toString(36).slice(2);
-    return sessionStorage["dgemma-tab"];
+    name = sessionStorage["dgemma-tab"] ??= `dgemma-tab-${Math.random().toString(36).slice(2)}`;
   } catch {
-    return "";
+    // Nothing is remembered then.
   }
+  if (name) navigator.locks?.request(name, () => new Promise(() => {})).catch(() => undefined);
+  return name;
+}
+
+/** Whether a tab is closed: its run in progress is then for whoever comes next. Unknown without https. */
+async function closedTabs() {
+  const locks = await navigator.locks?.query().catch(() => null);
+  const open = locks && new Set([...locks.held, ...locks.pending].map((lock) => lock.name));
+  return (name) => Boolean(open) && !open.has(name);
 }
 
 /** A run's messages. */
@@ -137,7 +146,7 @@ function createStore() {
         ["begun"],
         async (begun) => {
           const entry = await promised(begun.get(run));
-          if (entry) begun.put({ ...entry, ended, sentence });
+          if (entry) begun.put({ ...entry, tab, ended, sentence });
         },
         () => undefined,
       ).catch(() => undefined),
@@ -148,19 +157,22 @@ function createStore() {
       return use("readwrite", ["live"], (live) => promised(live.put({ run, seq, text })), () => undefined).catch(() => undefined);
     },
 
-    /** What to show after a reload: this tab's run in progress as far as it came, else the last whole one. */
-    lastRun: () =>
-      use(
+    /** After a reload: the run in progress of this tab, or of a closed one, as far as it came; else the last whole one. */
+    lastRun: async () => {
+      const isClosed = await closedTabs();
+      return use(
         "readonly",
         ["runs", "live", "begun"],
         async (runs, live, begun) => {
-          const started = (await promised(begun.getAll())).find((one) => one.tab === tab);
+          const all = (await promised(begun.getAll())).sort((a, b) => b.at - a.at);
+          const started = all.find((one) => one.tab === tab) ?? all.find((one) => isClosed(one.tab));
           const parts = started ? await promised(live.getAll(messagesOf(started.run))) : [];
           if (parts.length) return { ...started, messages: parts.map((part) => part.text) };
           return (await promised(runs.getAll())).sort((a, b) => b.at - a.at)[0] ?? null;
         },
         () => null,
-      ).catch(() => null),
+      ).catch(() => null);
+    },
   };
 }
 

@@ -955,6 +955,21 @@ def test_a_file_that_is_opened_after_a_reload_in_mid_run_is_there_after_the_next
     expect(page.locator(".card")).to_have_count(4)
 
 
+def test_the_run_in_progress_of_a_closed_tab_is_found_by_the_next(
+    visit: Callable[..., Page], open_page: Callable[..., Page], host: Host
+) -> None:
+    page = visit(None)
+    feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8, early=False))[:5])
+    page.evaluate("() => player.store.lastRun()")  # all that arrived is written by now
+    page.close()
+
+    again = open_page(page.context)
+    again.goto(host.url)
+
+    expect(again.locator(".progress")).to_contain_text("reloaded in mid-run")
+    expect(again.get_by_label("Step")).to_have_attribute("max", "3")
+
+
 def test_each_tab_has_a_run_in_progress_of_its_own(
     visit: Callable[..., Page], open_page: Callable[..., Page], host: Host
 ) -> None:
@@ -963,6 +978,8 @@ def test_each_tab_has_a_run_in_progress_of_its_own(
     feed(page, live_records(trace, run="mine")[:5])
     other = open_page(page.context)
     other.goto(host.url)
+    other.evaluate("() => player.restored")
+    expect(other.locator(".progress")).to_contain_text("No run yet")
     host.files["/yours.dgemma"] = codec.encode(trace)
     feed(other, [*live_records(trace, run="yours"), ended("finished", "/yours.dgemma", run="yours")])
 
