@@ -120,10 +120,9 @@ class Running:
 
 @dataclass(frozen=True)
 class Drafted:
-    """Frames, encoded; `passes` is how many the run has computed so far, over all drafts."""
+    """Frames, encoded."""
 
     message: str
-    passes: int
 
     def record(self) -> str:
         return "m" + self.message
