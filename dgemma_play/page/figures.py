@@ -74,12 +74,12 @@ def timeline(trace: Trace, dark: bool = False) -> go.Figure:
     axis = _Axis.of(trace.tracks)
     ramp, last = _hex(DRAFT_RAMPS[dark]), max(1, len(trace.tracks) - 1)
     for draft, track in enumerate(trace.tracks):
-        rows = np.flatnonzero(track.has_guess)
-        x, steps = axis.places(track)[rows], _steps(track)[rows]
+        noise = ~track.has_guess  # a gap: each block begins a line of its own
+        x, steps = axis.places(track), _steps(track)
         line = {"color": ramp[round(draft * (len(ramp) - 1) / last)], "width": 1.6}
         name = f"draft {draft + 1}"
-        entropy = track.entropy[rows].astype(np.float32).mean(axis=1)
-        kept = track.accepted[rows].mean(axis=1)
+        entropy = np.where(noise, np.nan, track.entropy.astype(np.float32).mean(axis=1))
+        kept = np.where(noise, np.nan, track.accepted.mean(axis=1))
         hover = f"draft {draft + 1}, %{{text}}<br>"
         figure.add_scatter(
             x=x,
