@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,10 +121,9 @@ class Running:
 
 @dataclass(frozen=True)
 class Drafted:
-    """Frames, encoded; `passes` is how many the run has computed so far, over all drafts."""
+    """Frames, encoded."""
 
     message: str
-    passes: int
 
     def record(self) -> str:
         return "m" + self.message
@@ -150,7 +150,9 @@ class Failed:
     run: str | None = None
 
     def record(self) -> str:
-        return _state(state="failed", run=self.run, sentence=self.sentence)
+        # The page hears a value only if it differs from the one before: the same refusal again is news, too.
+        mark = secrets.token_hex(4)
+        return _state(state="failed", run=self.run, sentence=self.sentence, mark=mark)
 
 
 @dataclass(frozen=True)

@@ -132,8 +132,9 @@ class Runner:
             yield from self._end(turn)
         finally:
             turn.stop(None)
-            if not turn.began:
-                self._leave(turn)
+            with self._changed:  # between the look and the leaving its turn could come
+                if not turn.began:
+                    self._leave(turn)
 
     def stop(self, visitor: str, draft: int | None = None) -> None:
         """Stop the visitor's run, or one draft of it. No pass begins after this call."""
@@ -252,13 +253,11 @@ class _Pending:
         self.ended = threading.Event()
         self._most = most
         self._frames: list[Frame] = []
-        self._passes = 0
         self._changed = threading.Condition()
 
     def put(self, frame: Frame) -> None:
         with self._changed:
             self._frames.append(frame)
-            self._passes += frame.step > 0
             if len(self._frames) > self._most:
                 newest = {each.draft: each for each in self._frames}
                 self._frames = sorted(newest.values(), key=lambda each: each.draft)
@@ -270,14 +269,14 @@ class _Pending:
             self.ended.set()
             self._changed.notify_all()
 
-    def take(self) -> tuple[list[Frame], int]:
-        """The frames since the last call and the passes so far; waits for one. None at the end of the run."""
+    def take(self) -> list[Frame]:
+        """The frames since the last call; waits for one. None at the end of the run."""
         with self._changed:
             self._changed.wait_for(lambda: self._frames or self.ended.is_set())
             # A pass hands out its drafts' frames in a burst: let them travel together.
             self._changed.wait_for(self.ended.is_set, BURST)
             frames, self._frames = self._frames, []
-            return frames, self._passes
+            return frames
 
 
 def _messages(turn: _Turn) -> Iterator[Drafted | Note]:
@@ -285,11 +284,11 @@ def _messages(turn: _Turn) -> Iterator[Drafted | Note]:
     encoder, pending = LiveEncoder(turn.run, turn.frames.facts.canvas_length), turn.pending
     said = 0
     while True:
-        frames, passes = pending.take()
+        frames = pending.take()
         if not frames:
             return
         told = time.monotonic()
-        yield Drafted(encoder.encode(frames, turn.recorder.words), passes)
+        yield Drafted(encoder.encode(frames, turn.recorder.words))
         notes = getattr(turn.frames, "notes", ())
         for sentence in notes[said:]:
             yield Note(turn.run, sentence)

@@ -10,6 +10,8 @@ globalThis.DGemmaPage = (() => {
   let player = null;
   let heard = ""; // the last sink value: Gradio sends the final one twice
   const early = []; // what was heard before the player was there
+  let stopping = false; // a person asked for it
+  let opener = null; // what had the focus before a figure took it
 
   const byId = (id) => document.getElementById(id);
   const promptBox = () => document.querySelector("#prompt textarea");
@@ -35,6 +37,7 @@ globalThis.DGemmaPage = (() => {
 
   function busy() {
     document.body.classList.add("page-busy");
+    stopping = false;
     complain("");
     byId("why").hidden = true;
     remember(promptBox().value);
@@ -61,6 +64,8 @@ globalThis.DGemmaPage = (() => {
       if (!record.startsWith("s")) continue;
       const facts = JSON.parse(record.slice(1));
       if (["finished", "stopped", "failed"].includes(facts.state)) idle();
+      // A Stop that came before the server had taken the run stopped nothing: say it again.
+      else if (stopping && ["queued", "running"].includes(facts.state)) byId("stop").click();
     }
     if (player) player.sink(value);
     else early.push(value);
@@ -166,14 +171,22 @@ globalThis.DGemmaPage = (() => {
   }
 
   function closeFigure() {
-    document.body.classList.remove("page-figure");
+    if (!document.body.classList.contains("page-figure")) return;
+    document.body.classList.remove("page-figure", "page-drawing");
+    opener?.focus();
+  }
+
+  /** The plot before it is hidden until now. */
+  function drawn() {
+    document.body.classList.remove("page-drawing");
   }
 
   /** The server draws it from the file that is shown, and keeps nothing. */
   function openFigure(data, trigger) {
     const { file } = player.state.run;
     if (!file) return;
-    document.body.classList.add("page-figure");
+    opener = document.activeElement;
+    document.body.classList.add("page-figure", "page-drawing");
     byId("figure-close").focus();
     trigger("figure", {
       kind: data.kind,
@@ -197,11 +210,14 @@ globalThis.DGemmaPage = (() => {
 
   function ready() {
     // Gradio mounts its pieces in no order that could be relied on.
-    if (!["generate", "fold", "settings", "earlier", "lock"].every(byId) || !promptBox()) {
+    if (!["generate", "stop", "fold", "settings", "earlier", "lock"].every(byId) || !promptBox()) {
       requestAnimationFrame(ready);
       return;
     }
     byId("generate").addEventListener("click", busy);
+    byId("stop").addEventListener("click", () => {
+      stopping = true;
+    });
     byId("fold").addEventListener("click", () => {
       const open = document.body.classList.toggle("page-settings");
       byId("fold").setAttribute("aria-expanded", String(open));
@@ -218,13 +234,15 @@ globalThis.DGemmaPage = (() => {
     listPrompts();
   }
 
-  // Before the player hears it, whose Escape would also leave the focus under the figure.
+  // Under a figure no key is the page's or the player's, and Escape first closes what lies over them.
   addEventListener(
     "keydown",
     (event) => {
-      if (event.key !== "Escape" || !document.body.classList.contains("page-figure")) return;
+      const escape = event.key === "Escape";
+      const figure = document.body.classList.contains("page-figure");
+      if (!figure && !(escape && document.querySelector(":popover-open"))) return;
       event.stopImmediatePropagation();
-      closeFigure();
+      if (figure && escape) closeFigure();
     },
     true,
   );
@@ -233,10 +251,13 @@ globalThis.DGemmaPage = (() => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey) {
       event.preventDefault();
       if (!isBusy()) byId("generate")?.click();
-    } else if (event.key === "Escape" && isBusy()) byId("stop")?.click();
+    } else if (event.key === "Escape" && isBusy() && !event.isComposing && !document.querySelector("dialog[open]")) {
+      event.preventDefault(); // the player leaves it alone
+      byId("stop")?.click();
+    }
   });
 
   ready();
 
-  return { ask, badge, figure, header, idle, mount };
+  return { ask, badge, closeFigure, drawn, figure, header, idle, mount };
 })();

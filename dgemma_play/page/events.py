@@ -110,10 +110,14 @@ class Events:
         """Sink records of a run, with its seed once it is known. Whatever goes wrong is a record too."""
         begun: str | None = None  # what was written of this run stays on the page
         try:
-            for update in self.runner.live(visitor, text_of(prompt), Settings.from_dict(values)):
+            updates = self.runner.live(visitor, text_of(prompt), Settings.from_dict(values))
+            for update in updates:
                 if isinstance(update, Ended):
                     path = self.files.keep(update.trace)
-                    yield update.record(self.files.url(path), path.name), None
+                    end = update.record(self.files.url(path), path.name)
+                    # One value: of several that come at once a tab in the background hears the last alone.
+                    rest = [each.record() for each in updates if not isinstance(each, Ended)]
+                    yield "\n".join([end, *rest]), None
                 elif isinstance(update, Running):
                     begun = update.run
                     yield update.record(), update.facts.settings.seed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -26,47 +28,63 @@ DRAFT_RAMPS = (
     "9cd842 5dc666 2eaf7f 22938b 2c768e 3a578b 45367f 461261",
     "fde725 c2e02a 84d34f 4ec06e 29a983 238f8c 2d748e 5b6bb0",
 )
+#: Most cells (frames × positions) of a heatmap: each is also a word and a place to hover on.
+MOST_CELLS = 2**19
 
 
 def heatmap(trace: Trace, draft: int, dark: bool = False) -> go.Figure:
-    """Confidence of one draft, positions down and passes across; the noise before a pass is left blank."""
+    """Confidence of one draft, positions of a block down and steps across, block after block.
+
+    The noise before a pass is left blank. Raises `InputError` for a draft that is not there or too large.
+    """
     if not 0 <= draft < len(trace.tracks):
         raise InputError(f"There is no draft {draft + 1} in this run: it has {len(trace.tracks)}.")
     track = trace.tracks[draft]
+    if track.canvas_ids.size > MOST_CELLS:
+        raise InputError(
+            f"Draft {draft + 1} is too large for a heatmap: it has {track.canvas_ids.size} cells (steps ×"
+            f" positions), at most {MOST_CELLS} can be drawn. The timeline has no such limit."
+        )
+    axis = _Axis.of([track])
     guessed = track.has_guess[:, None]
     confidence = np.where(guessed, track.confidence.astype(np.float32), np.nan)
     words = np.array([[_word(trace, i) for i in ids] for ids in track.best_ids.tolist()], dtype=object)
     figure = go.Figure(
         go.Heatmap(
+            x=axis.places(track),
             z=confidence.T,
+            text=np.broadcast_to(_steps(track), confidence.T.shape),
             customdata=np.where(guessed, words, "no guess yet").T,
             colorscale=_colorscale(_hex(RAMPS[dark])),
             zmin=0,
             zmax=1,
             colorbar={"title": "confidence", "thickness": 12, "outlinewidth": 0},
-            hovertemplate="step %{x} · position %{y}<br>%{customdata}<br>confidence %{z:.2f}<extra></extra>",
+            hovertemplate="%{text} · position %{y}<br>%{customdata}<br>confidence %{z:.2f}<extra></extra>",
         )
     )
-    _borders(figure, track, dark)
     _dress(figure, f"Confidence, draft {draft + 1} (seed {track.seed})", dark)
+    _blocks(figure, axis, dark)
     figure.update_yaxes(title="position", autorange="reversed")
     return figure
 
 
 def timeline(trace: Trace, dark: bool = False) -> go.Figure:
-    """Mean entropy and accepted share of every draft over its passes."""
+    """Mean entropy and accepted share of every draft over its steps; all drafts' blocks begin together."""
     figure = go.Figure()
+    axis = _Axis.of(trace.tracks)
     ramp, last = _hex(DRAFT_RAMPS[dark]), max(1, len(trace.tracks) - 1)
     for draft, track in enumerate(trace.tracks):
-        x = np.flatnonzero(track.has_guess)
+        noise = ~track.has_guess  # a gap: each block begins a line of its own
+        x, steps = axis.places(track), _steps(track)
         line = {"color": ramp[round(draft * (len(ramp) - 1) / last)], "width": 1.6}
         name = f"draft {draft + 1}"
-        entropy = track.entropy[x].astype(np.float32).mean(axis=1)
-        kept = track.accepted[x].mean(axis=1)
-        hover = f"draft {draft + 1}, step %{{x}}<br>"
+        entropy = np.where(noise, np.nan, track.entropy.astype(np.float32).mean(axis=1))
+        kept = np.where(noise, np.nan, track.accepted.mean(axis=1))
+        hover = f"draft {draft + 1}, %{{text}}<br>"
         figure.add_scatter(
             x=x,
             y=entropy,
+            text=steps,
             name=name,
             legendgroup=name,
             line=line,
@@ -75,6 +93,7 @@ def timeline(trace: Trace, dark: bool = False) -> go.Figure:
         figure.add_scatter(
             x=x,
             y=kept,
+            text=steps,
             name=name,
             legendgroup=name,
             showlegend=False,
@@ -83,6 +102,7 @@ def timeline(trace: Trace, dark: bool = False) -> go.Figure:
             hovertemplate=hover + "accepted %{y:.0%}<extra></extra>",
         )
     _dress(figure, "Mean entropy (lines) and accepted share (dots)", dark)
+    _blocks(figure, axis, dark)
     figure.update_yaxes(title="mean entropy, nats", rangemode="tozero")
     figure.update_layout(
         yaxis2={
@@ -113,12 +133,60 @@ def _colorscale(ramp: Sequence[str]) -> list[tuple[float, str]]:
     return [(i / (len(ramp) - 1), colour) for i, colour in enumerate(ramp)]
 
 
-def _borders(figure: go.Figure, track: Track, dark: bool) -> None:
-    """A rule where a block begins."""
-    for rows in list(track.blocks)[1:]:
-        figure.add_vline(
-            x=rows.start - 0.5, line={"color": (DARK if dark else LIGHT)["accent"], "dash": "dot"}
-        )
+@dataclass(frozen=True, eq=False)
+class _Axis:
+    """Where steps are across a figure: a block begins where the longest draft ends the one before it."""
+
+    blocks: np.ndarray  # [B] int32: the blocks there are, in order
+    lengths: np.ndarray  # [B] int64: the steps of each, its noise included
+
+    @classmethod
+    def of(cls, tracks: Sequence[Track]) -> _Axis:
+        blocks = np.unique(np.concatenate([track.block for track in tracks]))
+        lengths = np.zeros(len(blocks), np.int64)
+        for track in tracks:
+            np.maximum.at(lengths, np.searchsorted(blocks, track.block), track.step.astype(np.int64) + 1)
+        return cls(blocks, lengths)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """[B] int64."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    def places(self, track: Track) -> np.ndarray:
+        """[F] int64: where each frame of a draft is."""
+        return self.starts[np.searchsorted(self.blocks, track.block)] + track.step
+
+    def ticks(self) -> list[tuple[int, str]]:
+        """Some 30 places and the steps that they are."""
+        every = 5 * ceil(self.lengths.sum() / 150)
+        return [
+            (start + step, str(step))
+            for start, length in zip(self.starts.tolist(), self.lengths.tolist(), strict=True)
+            for step in range(0, length, every)
+        ]
+
+
+def _steps(track: Track) -> np.ndarray:
+    """What each frame is called: its step, and its block if there are several."""
+    several = track.block[-1] > 0
+    return np.array(
+        [
+            f"block {block + 1}, step {step}" if several else f"step {step}"
+            for block, step in zip(track.block.tolist(), track.step.tolist(), strict=True)
+        ],
+        dtype=object,
+    )
+
+
+def _blocks(figure: go.Figure, axis: _Axis, dark: bool) -> None:
+    """A rule where a block begins, and steps that are counted from there."""
+    if len(axis.blocks) == 1:
+        return
+    for start in axis.starts.tolist()[1:]:
+        figure.add_vline(x=start - 0.5, line={"color": (DARK if dark else LIGHT)["accent"], "dash": "dot"})
+    places, steps = zip(*axis.ticks(), strict=True)
+    figure.update_xaxes(title="step of its block", tickvals=places, ticktext=steps)
 
 
 def _dress(figure: go.Figure, title: str, dark: bool) -> None:

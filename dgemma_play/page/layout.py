@@ -91,10 +91,12 @@ def build(runner: Runner) -> gr.Blocks:
                 drafts = piece(WALL, PLAYER_SCRIPT, model, server_functions=[example], elem_id="player")
         with gr.Column(elem_id="figure"):
             piece(FIGURE_TOP, "DGemmaPage.figure(element)")
-            plot = gr.Plot(show_label=False, container=False)
+            plot = gr.Plot(show_label=False, container=False, elem_id="plot")
         sink = piece("", SINK_SCRIPT, "", visible="hidden")
 
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        # Otherwise Gradio drops what is asked for while the one before it is on its way.
+        each: dict[str, Any] = private | {"trigger_mode": "multiple"}
         inputs = [column.prompt, *column.sliders.values(), column.seed, column.lock]
         # The runner keeps the line itself and tells each visitor its place, so Gradio lets everybody in.
         column.generate.click(
@@ -104,9 +106,12 @@ def build(runner: Runner) -> gr.Blocks:
             concurrency_limit=None,
             **private,
         ).then(None, None, None, js="() => DGemmaPage.idle()")
-        column.stop.click(on.stop, None, None, queue=False, **private)
-        drafts.stop_draft(on.stop_draft, None, None, queue=False, **private)
-        drafts.figure(events.figure, None, plot, concurrency_limit=2, **private)
+        column.stop.click(on.stop, None, None, queue=False, **each)
+        drafts.stop_draft(on.stop_draft, None, None, queue=False, **each)
+        # One after another: of two figures the one asked for last must come last.
+        drawn = drafts.figure(events.figure, None, plot, concurrency_limit=1, **each)
+        drawn.success(None, None, None, js="() => DGemmaPage.drawn()")
+        drawn.failure(None, None, None, js="() => DGemmaPage.closeFigure()")
         gr.api(  # pyright: ignore[reportPrivateImportUsage]
             api.endpoint(runner, files), api_name="generate", concurrency_limit=None
         )

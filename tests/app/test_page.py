@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from dgemma_play.page import theme
+from dgemma_play.runs import Job, Runner
 from dgemma_play.trace import Trace
 from tests.app.conftest import Site
 from tests.app.test_runs import wait_until
+from tests.replayed import Replayed
 from tests.synthetic import HOSTILE, synthetic
 
 SMALL = synthetic(drafts=2, canvas=16, steps=12)
+LONG = synthetic(drafts=2, canvas=16, steps=128, early=False)
 Visit = Callable[..., Page]
 
 # Patience costs nothing where all is well, and a busy machine is no reason to fail.
@@ -26,20 +29,25 @@ expect.set_options(timeout=30_000)
 
 def generate(page: Page, prompt: str = "Write a story.") -> None:
     page.get_by_label("Prompt", exact=True).fill(prompt)
-    page.evaluate(
-        "() => { window.ended = false; document.addEventListener('dgemma-sink', (event) => {"
-        " window.ended ||= /^s.*(finished|stopped|failed)/.test(event.detail); }); }"
-    )
     page.get_by_role("button", name="Generate").click()
 
 
 def write(page: Page, prompt: str) -> list[str]:
     """The finished texts of a run of the embedded model."""
-    generate(page, prompt)
-    page.wait_for_function("window.ended")
+    with page.expect_response(re.compile("gradio_api/file=")):
+        generate(page, prompt)
+    # Until the file has taken the place of what came live, the run is on its way.
     expect(progress(page)).to_contain_text("Finished")
-    page.wait_for_timeout(300)  # the file is fetched and takes the place of what came live
     return texts(page)
+
+
+def creep(site: Site) -> None:
+    """Let the first run go on, slowly, until the server has noticed that nobody listens to it."""
+    run = site.runs[0]
+    while not run._stopped:
+        site.release(1)
+        run.closed.wait(0.2)
+    assert run.passes < run.facts.settings.steps, "it ended by itself"
 
 
 def progress(page: Page) -> Any:
@@ -145,6 +153,63 @@ def test_escape_stops_and_control_enter_generates_even_while_writing(
     assert site.runs[0].facts.prompt[0]["content"] == "Write a poem."
 
 
+def test_escape_closes_what_lies_over_the_page_before_it_stops_a_run(
+    scripted: Callable[..., Site], visit: Visit
+) -> None:
+    site = scripted(SMALL)
+    page = visit(site.url)
+    generate(page)
+    site.release(2)
+    expect(progress(page)).to_contain_text("pass 2 of")
+    for button, sheet in (("API", "#api-sheet"), ("?", "dialog[open]")):
+        page.get_by_role("button", name=button, exact=True).click()
+        expect(page.locator(sheet)).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator(sheet)).to_be_hidden()
+    site.release()
+    expect(progress(page)).to_contain_text("Finished")
+
+
+def test_a_stop_before_the_server_has_taken_the_run_is_not_lost(
+    serve: Callable[[Runner], str], visit: Visit
+) -> None:
+    taken, gate = threading.Event(), threading.Semaphore(0)
+
+    def start(job: Job) -> Replayed:
+        taken.wait(60)
+        return Replayed(SMALL, gate, job)
+
+    model = {"name": "recorded", "precision": "fp32", "device": "cpu", "rows": 8, "canvas_length": 16}
+    page = visit(serve(Runner(start, model=model, defaults={})))
+    generate(page)
+    with page.expect_response(re.compile("run/predict")):
+        page.keyboard.press("Escape")
+    with page.expect_response(re.compile("run/predict")):
+        taken.set()
+    gate.release(1000)
+    expect(progress(page)).to_contain_text("Stopped")
+
+
+def test_every_draft_that_is_stopped_stops_however_quickly_they_follow(
+    scripted: Callable[..., Site], visit: Visit
+) -> None:
+    site = scripted(SMALL)
+    page = visit(site.url)
+    generate(page)
+    site.release(2)
+    expect(progress(page)).to_contain_text("pass 2 of")
+    held: list[Route] = []
+    page.route("**/run/predict*", lambda route: held.append(route))
+    for draft in range(2):
+        with page.expect_request(re.compile("run/predict")):
+            page.locator(".card").nth(draft).hover()
+            page.get_by_role("button", name=f"Stop draft {draft + 1}").click()
+    for route in held:
+        route.continue_()
+    wait_until(lambda: site.runs[0]._stopped == {0, 1})
+    site.release()
+
+
 def test_two_visitors_never_see_each_others_drafts(scripted: Callable[..., Site], visit: Visit) -> None:
     site = scripted(SMALL)
     ada, bob = visit(site.url), visit(site.url)
@@ -168,7 +233,7 @@ def test_two_visitors_never_see_each_others_drafts(scripted: Callable[..., Site]
 
 
 def test_a_visitor_who_closes_the_tab_frees_the_turn(scripted: Callable[..., Site], visit: Visit) -> None:
-    site = scripted(SMALL)
+    site = scripted(LONG)
     ada, bob = visit(site.url), visit(site.url)
     generate(ada)
     site.release(2)
@@ -176,12 +241,7 @@ def test_a_visitor_who_closes_the_tab_frees_the_turn(scripted: Callable[..., Sit
     generate(bob)
     expect(progress(bob)).to_contain_text("Waiting 1 run")
     ada.close()
-    deadline = time.monotonic() + 15
-    while not site.runs[0].closed.is_set():
-        site.release(1)  # the pass that had begun, and those until the server notices
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    assert site.runs[0].passes < site.runs[0].facts.settings.steps
+    creep(site)
     site.release()
     expect(progress(bob)).to_contain_text("Finished")
 
@@ -195,6 +255,10 @@ def test_a_refused_run_says_why_and_leaves_the_earlier_drafts(site: Site, visit:
     )
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
     assert texts(page) == kept
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_role("alert")).to_have_text(
+        "The prompt is empty: write what the drafts should be about."
+    )
     # Said once: the line over the wall goes on about what is there.
     assert page.locator("body").inner_text().count("The prompt is empty") == 1
     expect(progress(page)).to_contain_text("Failed. The drafts before it stay")
@@ -304,11 +368,23 @@ def test_a_heatmap_and_the_timeline_open_as_figures(site: Site, visit: Visit) ->
     write(page, "Write a haiku about winter.")
     page.locator(".card").first.click()
     page.get_by_role("button", name="Heatmap").click()
-    expect(page.locator("#figure .js-plotly-plot")).to_contain_text("Confidence, draft 1")
+    plot = page.locator("#figure .js-plotly-plot")
+    expect(plot).to_contain_text("Confidence, draft 1")
+    expect(plot).to_be_visible()
+    step = page.get_by_label("Step", exact=True).input_value()
+    page.keyboard.press("ArrowLeft")
     page.keyboard.press("Escape")
     expect(page.locator("#figure")).to_be_hidden()
-    page.get_by_role("button", name="Timeline").click()
-    expect(page.locator("#figure .js-plotly-plot")).to_contain_text("mean entropy, nats")
+    expect(page.get_by_role("button", name="Heatmap")).to_be_focused()
+    assert page.get_by_label("Step", exact=True).input_value() == step, "no key goes through a figure"
+    asked: list[Route] = []
+    page.route("**/queue/join*", lambda route: asked.append(route))
+    with page.expect_request("**/queue/join*"):
+        page.get_by_role("button", name="Timeline").click()
+    expect(plot).to_be_hidden()  # it is the heatmap still
+    asked[0].continue_()
+    expect(plot).to_be_visible()
+    expect(plot).to_contain_text("mean entropy, nats")
     page.get_by_role("button", name="Close", exact=True).click()
     expect(page.locator("#figure")).to_be_hidden()
 

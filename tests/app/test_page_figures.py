@@ -32,8 +32,38 @@ def test_the_timeline_has_two_lines_per_draft_and_leaves_out_the_noise() -> None
     lines = figures.timeline(TRACE).data
     assert len(lines) == 6
     track = TRACE.tracks[0]
-    np.testing.assert_array_equal(lines[0].x, np.flatnonzero(track.has_guess))
-    np.testing.assert_allclose(lines[1].y, track.accepted[track.has_guess].mean(axis=1))
+    assert tuple(lines[0].text[10:12]) == ("block 2, step 1", "block 2, step 2")
+    shown = np.asarray(lines[1].y, float)
+    np.testing.assert_array_equal(np.isnan(shown), ~track.has_guess)
+    np.testing.assert_allclose(shown[track.has_guess], track.accepted[track.has_guess].mean(axis=1))
+
+
+def test_steps_are_counted_from_the_beginning_of_their_block() -> None:
+    figure = figures.heatmap(TRACE, 1)
+    cells = figure.data[0]
+    assert cells.text[3][10] == "block 2, step 1"
+    assert cells.x[10] == 10
+    axis = figure.layout.xaxis
+    assert list(zip(axis.tickvals, axis.ticktext, strict=True)) == [(0, "0"), (5, "5"), (9, "0"), (14, "5")]
+    one = figures.heatmap(synthetic(drafts=1, canvas=16, steps=8), 0)
+    assert one.data[0].text[0][1] == "step 1"
+    assert one.layout.xaxis.title.text == "step"
+
+
+def test_blocks_begin_together_where_drafts_took_different_steps() -> None:
+    trace = synthetic(drafts=3, canvas=16, steps=8, blocks=2)
+    ends = [track.step[track.block == 0].max() for track in trace.tracks]
+    assert len(set(ends)) > 1
+    for track, line in zip(trace.tracks, figures.timeline(trace).data[::2], strict=True):
+        second = track.block == 1
+        np.testing.assert_array_equal(np.asarray(line.x)[-second.sum() :], 1 + max(ends) + track.step[second])
+
+
+def test_a_draft_too_large_to_draw_is_refused_before_it_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "MOST_CELLS", TRACE.tracks[0].canvas_ids.size - 1)
+    with pytest.raises(InputError, match="Draft 1 is too large for a heatmap"):
+        figures.heatmap(TRACE, 0)
+    assert figures.timeline(TRACE).data
 
 
 def test_words_are_escaped_and_blanks_made_visible() -> None:

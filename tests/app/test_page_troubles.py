@@ -23,7 +23,7 @@ from dgemma_play.page import events
 from dgemma_play.runs import FAILED, Job, Runner
 from dgemma_play.trace import Frame
 from tests.app.conftest import Site
-from tests.app.test_page import SMALL, generate, progress, texts
+from tests.app.test_page import LONG, SMALL, creep, generate, progress, texts
 from tests.app.test_runs import wait_until
 from tests.replayed import Replayed
 from tests.synthetic import HOSTILE
@@ -92,6 +92,15 @@ def test_an_engine_that_breaks_is_one_sentence_and_the_next_run_works(
     with pytest.raises(AppError) as refusal:
         Client(url, verbose=False).predict("a fox", api_name="/generate")
     assert str(refusal.value) == FAILED
+
+
+def test_an_end_and_what_there_is_to_say_of_it_are_one_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    runner = Runner(lambda job: Breaking(SMALL), model={}, defaults={})
+    *_, (last, _) = events.Events(runner, events.Files()).stream("ada", "a fox", {})
+    assert [json.loads(record[1:])["state"] for record in last.split("\n")] == ["finished", "failed"]
 
 
 def test_an_engine_that_cannot_even_begin_is_one_sentence(serve: Callable[[Runner], str]) -> None:
@@ -208,17 +217,15 @@ def test_a_visitor_who_closes_the_browser_while_waiting_leaves_the_line(scripted
 
 
 def test_a_client_that_hangs_up_frees_the_turn(scripted: Make) -> None:
-    site = scripted(SMALL)
+    site = scripted(LONG)
     join(site, "rude")
     stream = urllib.request.urlopen(f"{site.url}gradio_api/queue/data?session_hash=rude")
     stream.readline()
     wait_until(lambda: bool(site.runs), 30)
     stream.close()  # as a program does that is killed
-    for _ in range(100):
-        site.release(1)
-        if site.runs[0].closed.wait(0.1):
-            break
-    assert site.runs[0].closed.is_set()
+    creep(site)
+    site.release()
+    assert site.runs[0].closed.wait(30)
 
 
 # --- what is no one's to see ---------------------------------------------------------------------

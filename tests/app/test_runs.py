@@ -26,19 +26,40 @@ TRACE = synthetic(drafts=2, canvas=16, steps=12)
 PASSES = max(len(track.step) - 1 for track in TRACE.tracks)
 
 
+class Counted(Replayed):
+    """Recorded frames that tell `bench` while they are computed."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(TRACE, bench.gate if bench.gated else None)
+        self.bench = bench
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.bench.computing.add(self)
+        self.bench.peak = max(self.bench.peak, len(self.bench.computing))
+        try:
+            yield from super().__iter__()
+        finally:
+            self.bench.computing.remove(self)
+
+
 class Bench:
-    """A runner on recorded frames; `gate` lets passes through one by one, `runs` are those that began."""
+    """A runner on recorded frames; `gate` lets passes through one by one, `runs` were asked for.
+
+    `peak` is the most runs that were ever computed at once.
+    """
 
     def __init__(self, gated: bool = False, **options: Any) -> None:
         self.gate = threading.Semaphore(0)
         self.runs: list[Replayed] = []
+        self.computing: set[Replayed] = set()
+        self.peak = 0
         self.gated = gated
         self.runner = Runner(self.start, model={"name": "recorded"}, defaults={}, **options)
 
     def start(self, job: Job) -> Replayed:
         if job.prompt == "refused":
             raise InputError("The prompt is refused.")
-        frames = Replayed(TRACE, self.gate if self.gated else None)
+        frames = Counted(self)
         self.runs.append(frames)
         return frames
 
@@ -72,11 +93,12 @@ def test_the_first_frame_is_told_before_the_third_pass_is_computed() -> None:
     assert isinstance(next(updates), Running)
     noise = next(updates)
     assert isinstance(noise, Drafted)
-    assert noise.passes == 0
+    table, words = list[int](), dict[int, str]()
+    assert {frame["step"] for frame in decode(noise.message, table, words)} == {0}
     bench.release(1)
     first = next(updates)
     assert isinstance(first, Drafted)
-    assert first.passes > 0
+    assert {frame["step"] for frame in decode(first.message, table, words)} == {1}
     assert bench.runs[0].passes <= 2
     bench.release()
     assert isinstance(list(updates)[-1], Ended)
@@ -132,17 +154,39 @@ def test_no_two_runs_are_ever_computed_at_once() -> None:
     readers = [bench.live(name) for name in ("ada", "bob", "cleo")]
     for reader in readers:
         next(reader)
-    time.sleep(0.05)
-    assert [run.passes for run in bench.runs] == [
-        1,
-        0,
-        0,
-    ]  # the first pass of the first run waits at the gate
     bench.release()
     for reader in readers:
-        list(reader)
-        assert sum(run.passes == 0 for run in bench.runs) <= 2
+        assert isinstance(list(reader)[-1], Ended)
     assert [run.passes for run in bench.runs] == [PASSES] * 3
+    assert bench.peak == 1
+
+
+def test_a_visitor_whose_turn_comes_while_it_leaves_keeps_it_until_its_run_has_ended() -> None:
+    bench = Bench(gated=True)
+
+    class Slow(threading.Condition):
+        """Once armed, the first one who comes for the lock gets it when the second run has begun."""
+
+        armed = False
+
+        def __enter__(self) -> bool:
+            if self.armed and threading.current_thread() is threading.main_thread():
+                self.armed = False
+                bench.release(PASSES)
+                wait_until(lambda: bench.runs[1] in bench.computing)
+            return super().__enter__()
+
+    bench.runner._changed = changed = Slow()
+    first, second, third = bench.live("ada"), bench.live("bob"), bench.live("cleo")
+    for reader in (first, second, third):
+        next(reader)
+    vars(bench.runs[1])["stop"] = lambda draft: None  # its first pass takes long
+    changed.armed = True
+    second.close()  # pyright: ignore[reportAttributeAccessIssue]: it is a generator
+    assert isinstance(next(third), Queued)
+    bench.release()
+    assert isinstance(list(third)[-1], Ended)
+    assert bench.peak == 1
 
 
 def test_the_expected_wait_is_what_runs_have_lately_taken() -> None:
@@ -298,15 +342,18 @@ def test_a_visitor_who_never_reads_holds_nobody_up() -> None:
 
 
 def test_a_run_over_its_time_is_stopped_and_kept() -> None:
-    bench = Bench(gated=True, deadline=0.05)
+    bench = Bench(gated=True)
     updates = bench.live("ada")
     next(updates)
-    time.sleep(0.1)
+    bench.release(3)
+    wait_until(lambda: bench.runs[0].passes == 4)
+    bench.runner._deadline = 0.0  # which the fourth pass is over when it ends
     bench.release()
     *_, end, note = updates
     assert isinstance(end, Ended)
     assert end.stopped
-    assert bench.runs[0].passes == 1
+    assert bench.runs[0].passes == 4
+    assert [track.steps_used for track in end.trace.tracks] == [4, 4]
     assert isinstance(note, Note)
     assert "limit" in note.sentence
 
@@ -344,19 +391,16 @@ def test_fast_frames_travel_together() -> None:
 
 
 def test_what_piles_up_becomes_the_newest_frame_of_each_draft() -> None:
-    bench = Bench()
-    trace = synthetic(drafts=2, canvas=4000, steps=30, early=False)
-    runner = Runner(lambda job: Replayed(trace), model={}, defaults={})
-    updates = runner.live("ada", "a fox", Settings())
+    run = Replayed(synthetic(drafts=2, canvas=4000, steps=30, early=False))
+    updates = Runner(lambda job: run, model={}, defaults={}).live("ada", "a fox", Settings())
     next(updates)
-    time.sleep(0.3)  # a reader that is away while everything is computed
+    assert run.closed.wait(30)  # a reader that is away while everything is computed
     table, words = list[int](), dict[int, str]()
     message = next(updates)
     assert isinstance(message, Drafted)
     frames = decode(message.message, table, words)
     assert len(frames) <= 8
     assert {frame["draft"]: frame["step"] for frame in frames} == {0: 30, 1: 30}
-    del bench
 
 
 def test_the_computing_function_may_run_elsewhere() -> None:
