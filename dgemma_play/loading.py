@@ -43,8 +43,8 @@ LARGE = 2_000_000_000
 SMALL = 50_000_000
 #: What a visitor can ask the embedded checkpoint for; its card has the whole list.
 EMBEDDED_KNOWS = (
-    "This model is tiny. Ask for a story, haiku, couplet, poem, dialogue, first line, riddle, greeting, a name"
-    " for something or a short Python function, about animals, people, things, food, weather or places."
+    "This model is tiny. Ask for a story, haiku, couplet, poem, dialogue, first line, riddle, greeting, name"
+    " or short Python function, about animals, people, things, food, weather or places."
 )
 
 
