@@ -29,6 +29,7 @@ from tests.synthetic import synthetic
 def launched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the page was launched with; nothing is loaded or served."""
     said: dict[str, Any] = {}
+    monkeypatch.setattr(app.checkpoints, "look_at", lambda name: None)
     monkeypatch.setattr(dgemma_play, "load", lambda *what: said.update(load=what), raising=False)
     monkeypatch.setattr(app, "runner", lambda loaded: None)
     monkeypatch.setattr(layout, "build", lambda runner: None)

@@ -12,13 +12,14 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 from dgemma_play.checkpoints import ASSETS
 from dgemma_play.training.model import NO_VISION
 
+VOCAB = 4500  # no fewer than the embedded checkpoint, whose tokenizer it has, has tokens
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 
 
-def save_checkpoint(folder: Path, vocab_size: int, shard: str = "400KB", **text: Any) -> Path:
+def save_checkpoint(folder: Path, shard: str = "400KB", **text: Any) -> Path:
     """Write it. Its router is decisive, its attention soft, its embeddings of unit length, as if trained."""
     shape = {
-        "vocab_size": vocab_size,
+        "vocab_size": VOCAB,
         "hidden_size": 128,
         "intermediate_size": 128,
         "num_hidden_layers": 4,

@@ -34,7 +34,7 @@ EVERY = {recipe.key: recipe for recipes in RECIPES.values() for recipe in recipe
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     layers = ["sliding_attention", "full_attention"]
     shape = {"num_hidden_layers": 2, "layer_types": layers, "num_experts": 4, "top_k_experts": 2}
-    return save_checkpoint(tmp_path_factory.mktemp("device") / "small", 3000, **shape)
+    return save_checkpoint(tmp_path_factory.mktemp("device") / "small", **shape)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ disable_progress_bars()
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
-    return save_checkpoint(tmp_path_factory.mktemp("original") / "small", 3000, num_hidden_layers=2,
+    return save_checkpoint(tmp_path_factory.mktemp("original") / "small", num_hidden_layers=2,
                            layer_types=["sliding_attention", "full_attention"])  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from dgemma_play import InputError, Run, Settings, Trace, denoise, sampler
+from dgemma_play import InputError, Run, Settings, Start, Trace, denoise, sampler
 from dgemma_play.denoiser import TransformersDenoiser
 from dgemma_play.draft import Draft
 from dgemma_play.trace import Frame
@@ -176,7 +176,7 @@ def test_another_error_is_no_want_of_memory(cramped: Any, monkeypatch: pytest.Mo
 
 def test_a_step_that_fails_leaves_the_draft_as_it_was(cramped: Any) -> None:
     denoiser = Cramped(cramped.model, "soft_embedding", at=[1])
-    draft = Draft(0, torch.Generator().manual_seed(1), context=None)
+    draft = Draft(0, torch.Generator().manual_seed(1), context=None, start=Start())
     settings = SETTINGS.resolve(cramped.sampler_defaults)
     with torch.inference_mode():
         draft.begin(denoiser, settings, block=0)

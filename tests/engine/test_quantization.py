@@ -10,19 +10,18 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import AutoTokenizer, DiffusionGemmaForBlockDiffusion
+from transformers import DiffusionGemmaForBlockDiffusion
 
 from dgemma_play import LoadError, Settings, Trace, checkpoints, denoise, loading, quantization
-from dgemma_play.checkpoints import ASSETS
 from dgemma_play.denoiser import TransformersDenoiser
 from dgemma_play.plan import plan
 from dgemma_play.quantization import pack, unpack
 from dgemma_play.recipes import BLOCK, RECIPES, Recipe
-from tests.engine.checkpoints import save_checkpoint
+from tests.engine.checkpoints import VOCAB, save_checkpoint
 from tests.engine.memory import peak_bytes
 
 CPU = torch.device("cpu")
-LAYERS, EXPERTS, HIDDEN, INNER, VOCAB = 4, 32, 128, 64, 3000
+LAYERS, EXPERTS, HIDDEN, INNER = 4, 32, 128, 64
 EXPERT_VALUES = LAYERS * EXPERTS * 3 * HIDDEN * INNER
 EVERY = {f"{r.precision}-{r.linears}": r for recipes in RECIPES.values() for r in recipes}
 
@@ -30,9 +29,7 @@ EVERY = {f"{r.precision}-{r.linears}": r for recipes in RECIPES.values() for r i
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
-    vocab = max(VOCAB, len(AutoTokenizer.from_pretrained(ASSETS / "embedded")))
-    assert vocab == VOCAB
-    return save_checkpoint(tmp_path_factory.mktemp("moe") / "small", VOCAB)
+    return save_checkpoint(tmp_path_factory.mktemp("moe") / "small")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +88,7 @@ def test_the_plan_knows_the_bytes_beforehand(models: dict[str, Any], folder: Pat
     ("name", "most_error", "least_agreement"),
     [
         ("fp32-fp32", 0.0, 1.0),
-        ("bf16-bf16", 0.06, 0.95),
+        ("bf16-bf16", 0.06, 0.9),
         ("int8-int8", 0.10, 0.88),
         ("nf4-bf16", 0.20, 0.80),
         ("nf4-int8", 0.20, 0.80),
@@ -235,7 +232,7 @@ def test_int8_codes_reach_127_and_no_further() -> None:
 
 
 def test_experts_that_blocks_would_straddle_are_refused(tmp_path: Path) -> None:
-    folder = save_checkpoint(tmp_path / "odd", VOCAB, moe_intermediate_size=3, hidden_size=8, head_dim=4)
+    folder = save_checkpoint(tmp_path / "odd", moe_intermediate_size=3, hidden_size=8, head_dim=4)
     odd = Recipe("nf4", "bf16", "nf4", "bf16", "")
     with pytest.raises(LoadError, match="multiples of 64"):
         loading.assemble(checkpoints.find(str(folder)), odd, CPU)
