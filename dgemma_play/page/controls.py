@@ -24,7 +24,11 @@ class Example:
 #: What a model that writes all positions at once shows better than one that writes left to right.
 EXAMPLES: Sequence[Example] = (
     Example("A fox story", "Write a short story about a fox.", "Its end is often decided before its middle."),
-    Example("Advice", "Give me advice from a turtle.", "Sentences are chosen before their words."),
+    Example(
+        "A dialogue",
+        "Write a dialogue between a cat and a mouse.",
+        "The answer can stand before the question is asked.",
+    ),
     Example("A haiku", "Write a haiku about winter.", "Three lines take shape at the same time."),
     Example("A function", "Write a Python function that adds two numbers.", "Its last line can come first."),
     Example("A riddle", "Write a riddle about the moon.", "The answer is fixed while the question is noise."),
