@@ -17,6 +17,7 @@ const SHOWS = [
 class Bar {
   constructor({ act }) {
     this.progress = el("p", "progress");
+    this.asked = el("p", "asked");
     this.download = button("Download this run as a file", { icon: "download", text: "Download", act: () => act.download() });
     this.runs = button("Runs in this browser, and files", { icon: "runs", text: "Runs", act: () => act.openShelf("runs") });
     this.keptCount = el("span", "count");
@@ -33,7 +34,7 @@ class Bar {
     this.element = el(
       "div",
       "bar",
-      el("div", "bar-top", this.progress, el("div", "bar-nav", this.download, this.runs, this.kept, this.help)),
+      el("div", "bar-top", this.progress, this.asked, el("div", "bar-nav", this.download, this.runs, this.kept, this.help)),
       el(
         "div",
         "tools",
@@ -50,6 +51,8 @@ class Bar {
 
   draw(state, ramps) {
     this.drawProgress(state);
+    // An opened or restored run may be of another prompt than the one in the box.
+    setText(this.asked, state.run && !state.hello && !state.run.live ? `“${promptOf(state.run)}”` : "");
     this.colour.mark(state.colour);
     this.show.mark(undecidedAs(state));
     setAttribute(this.whole, "aria-pressed", state.whole);

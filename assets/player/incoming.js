@@ -182,7 +182,7 @@ class Incoming {
 
   async remember(run) {
     const { player, store } = this;
-    const prompt = run.prompt[run.prompt.length - 1]?.content ?? "";
+    const prompt = promptOf(run);
     const note = await store.saveRun({ id: run.id, name: run.name, prompt, drafts: run.tracks.length, buffer: run.file });
     // The run is on screen, whatever the browser's memory says.
     player.change({ shelf: await store.runs().catch(() => player.state.shelf) });

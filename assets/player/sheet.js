@@ -101,7 +101,8 @@ class Sheet {
     let tail = b ? this.blocks[b - 1].next : "";
     for (let k = 0, p = b * length; k < end; k++, p++) {
       const cell = cellAt(view, b, k, p);
-      let lead = p ? tail + cell.lead : "";
+      // A word's own blank says nothing behind a line break, and would indent its line.
+      let lead = p ? (tail.endsWith("\n") && cell.lead === " " ? tail : tail + cell.lead) : "";
       if (view.lines?.starts[p] && !tail.includes("\n")) lead = "\n";
       if (compositor && p) lead = compositor.starts[k] ? "\n".repeat(compositor.breaks[k] || 1) : k ? cell.lead : lead;
       const pad = compositor?.fixed[k] ? compositor.holes[k] : cell.pad;

@@ -76,7 +76,7 @@ class Shelf {
     const key = keptKey(run, track);
     if (kept.has(key)) return this.drop(player, key);
     const text = textOfTrack(run, track) ?? "";
-    const prompt = run.prompt[run.prompt.length - 1]?.content ?? "";
+    const prompt = promptOf(run);
     const name = run.model?.name ?? model?.name ?? "";
     const entry = { key, draft, text, prompt, seed: track.seed, model: name, settings: track.settings, at: Date.now(), writing: run.live };
     const note = await player.store.keep(entry);

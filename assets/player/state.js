@@ -205,3 +205,6 @@ function draftIn(run, { run: before, draft }) {
 
 /** By the seed: a draft that never began is not in the file, and those after it move up. */
 const keptKey = (run, track) => `${run.id}/${track.seed ?? track.draft}`;
+
+/** What was asked: the last message. */
+const promptOf = (run) => run.prompt[run.prompt.length - 1]?.content ?? "";

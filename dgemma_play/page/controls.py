@@ -29,7 +29,7 @@ EXAMPLES: Sequence[Example] = (
         "Write a dialogue between a cat and a mouse.",
         "The answer can stand before the question is asked.",
     ),
-    Example("A haiku", "Write a haiku about winter.", "Three lines take shape at the same time."),
+    Example("A rhyme", "Write two lines that rhyme about a cat.", "Both lines take shape at the same time."),
     Example("A function", "Write a Python function that adds two numbers.", "Its last line can come first."),
     Example("A riddle", "Write a riddle about the moon.", "The answer is fixed while the question is noise."),
     Example(
