@@ -42,7 +42,7 @@ def vocabulary(tokens: Iterable[str]) -> list[str]:
 
 def tokens(tokenizer: PreTrainedTokenizerFast) -> list[str]:
     """All tokens in the order of their ids."""
-    return tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    return list(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))))
 
 
 def build(tokens: list[str]) -> PreTrainedTokenizerFast:
