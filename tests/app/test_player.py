@@ -186,6 +186,22 @@ def test_the_slider_says_block_step_and_share(visit: Callable[..., Page]) -> Non
     assert "block 2" in page.locator(".t-ends").inner_text()
 
 
+def test_the_wall_says_which_prompt_it_answers(visit: Callable[..., Page]) -> None:
+    asked = visit(synthetic(drafts=1, canvas=48, steps=4, hostile=True)).locator(".asked")
+    expect(asked).to_contain_text(HOSTILE[0])
+    expect(visit(TRACE, "example").locator(".asked")).to_be_empty()
+
+
+def test_a_line_behind_a_break_begins_without_its_words_blank(visit: Callable[..., Page]) -> None:
+    final = TRACE.tracks[0].best_ids[-1]
+    place = next(p for p in range(1, 40) if TRACE.words[int(final[p])].startswith(" "))
+    broken = dataclasses.replace(TRACE, words=TRACE.words | {int(final[place - 1]): "\n"})
+    page = visit(broken)
+    page.keyboard.press("End")
+    word = page.locator(f".card:first-child .t[data-p='{place}']")
+    assert word.evaluate("(span) => span.previousSibling.data") == "\n"
+
+
 def hebrew(trace: Trace) -> Trace:
     """The same run in letters that are read from the right."""
     letters = str.maketrans({chr(97 + k): chr(0x5D0 + k) for k in range(26)})
