@@ -195,7 +195,7 @@ def test_the_wall_says_which_prompt_it_answers(visit: Callable[..., Page]) -> No
 def test_a_line_behind_a_break_begins_without_its_words_blank(visit: Callable[..., Page]) -> None:
     final = TRACE.tracks[0].best_ids[-1]
     place = next(p for p in range(1, 40) if TRACE.words[int(final[p])].startswith(" "))
-    broken = dataclasses.replace(TRACE, words=TRACE.words | {int(final[place - 1]): "\n"})
+    broken = dataclasses.replace(TRACE, words={**TRACE.words, int(final[place - 1]): "\n"})
     page = visit(broken)
     page.keyboard.press("End")
     word = page.locator(f".card:first-child .t[data-p='{place}']")
