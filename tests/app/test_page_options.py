@@ -111,7 +111,7 @@ def test_all_that_is_printed_is_where_the_page_is(page: Any, capsys: pytest.Capt
 
 def test_a_password_guards_page_endpoint_and_files(page: Any) -> None:
     layout.serve(page, "127.0.0.1", None, auth=("ada", "love:lace"))
-    for path in ("config", "gradio_api/info", "gradio_api/file=/tmp/x"):
+    for path in ("config", "gradio_api/info", "gradio_api/file=run.dgemma"):
         with pytest.raises(urllib.error.HTTPError) as refusal:
             urllib.request.urlopen(page.local_url + path)
         assert refusal.value.code == 401
