@@ -146,11 +146,13 @@ function speedWords(run, seconds) {
 
 const smallNumber = (value) => (value < 10 ? value.toFixed(1) : String(Math.round(value)));
 
+/** Tokens of the text, without the end-of-text tokens that fill a canvas: they are sure at once and nobody reads them. */
 function decidedTokens(run, track) {
   const last = track.frames[track.frames.length - 1];
   if (!last) return 0;
   if (isCommitted(run, track, track.frames.length - 1)) return trackStats(run, track).end;
-  return last.block * run.canvasLength + Math.round(frameStats(last).accepted * run.canvasLength);
+  const accepted = [...(last.accepted ?? [])].filter((kept, k) => kept && !wordFacts(run, last.canvas[k]).end);
+  return last.block * run.canvasLength + accepted.length;
 }
 
 function endWords(state, run, axis) {

@@ -21,5 +21,6 @@ globalThis.DGemmaPlayer = {
     makeFacts,
     Compositor,
     overflowing,
+    decidedTokens,
   },
 };

@@ -177,6 +177,17 @@ def test_kept_words_are_never_paler_than_readable(page: Page) -> None:
     assert page.evaluate("[1, 2, 5, 0].map((rank) => DGemmaPlayer.parts.bandOfRank(rank))") == [-1, 3, 12, 15]
 
 
+def test_ends_of_text_are_no_tokens_per_second(page: Page) -> None:
+    counted = page.evaluate(
+        """() => {
+          const run = { live: true, canvasLength: 4, words: [" fox", "<eos>"], ids: [7, 1], eosIds: new Set([1]) };
+          const frame = { block: 0, ended: "", best: [0, 0, 1, 1], canvas: [0, 0, 1, 1], accepted: [1, 0, 1, 1] };
+          return DGemmaPlayer.parts.decidedTokens(run, { frames: [frame] });
+        }"""
+    )
+    assert counted == 1
+
+
 def test_drafts_of_different_length_hold_their_last_pass(page: Page) -> None:
     axis = page.evaluate(
         """() => {
