@@ -180,8 +180,10 @@ def test_kept_words_are_never_paler_than_readable(page: Page) -> None:
 def test_ends_of_text_are_no_tokens_per_second(page: Page) -> None:
     counted = page.evaluate(
         """() => {
-          const run = { live: true, canvasLength: 4, words: [" fox", "<eos>"], ids: [7, 1], eosIds: new Set([1]) };
-          const frame = { block: 0, ended: "", best: [0, 0, 1, 1], canvas: [0, 0, 1, 1], accepted: [1, 0, 1, 1] };
+          const run = { live: true, canvasLength: 4, words: [" fox", "end"],
+            ids: [7, 1], eosIds: new Set([1]) };
+          const canvas = [0, 0, 1, 1];
+          const frame = { block: 0, ended: "", best: canvas, canvas, accepted: [1, 0, 1, 1] };
           return DGemmaPlayer.parts.decidedTokens(run, { frames: [frame] });
         }"""
     )
