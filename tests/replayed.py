@@ -58,6 +58,16 @@ class Replayed:
             self.closed.set()
 
 
+class Breaking(Replayed):
+    """Frames that break off in the third pass, with an error that is nobody's business."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in super().__iter__():
+            if frame.step == 3:
+                raise RuntimeError("<b>/secret/path</b>: out of luck")
+            yield frame
+
+
 def _frames(track: Track) -> int:
     """Frames of the first block."""
     return next(track.blocks).stop

@@ -32,6 +32,13 @@ def generate(page: Page, prompt: str = "Write a story.") -> None:
     page.get_by_role("button", name="Generate").click()
 
 
+def run_to(page: Page, site: Site, passes: int) -> None:
+    """A scripted run as far as that pass."""
+    generate(page)
+    site.release(passes)
+    expect(progress(page)).to_contain_text(f"pass {passes} of")
+
+
 def write(page: Page, prompt: str) -> list[str]:
     """The finished texts of a run of the embedded model."""
     with page.expect_response(re.compile("gradio_api/file=")):
@@ -124,9 +131,7 @@ def test_after_stop_no_pass_begins_and_what_was_written_can_be_replayed(
 ) -> None:
     site = scripted(SMALL)
     page = visit(site.url)
-    generate(page)
-    site.release(4)
-    expect(progress(page)).to_contain_text("pass 4 of")
+    run_to(page, site, 4)
     page.get_by_role("button", name="Stop", exact=True).click()
     wait_until(lambda: bool(site.runs[0]._stopped))
     begun = site.runs[0].passes
@@ -158,9 +163,7 @@ def test_escape_closes_what_lies_over_the_page_before_it_stops_a_run(
 ) -> None:
     site = scripted(SMALL)
     page = visit(site.url)
-    generate(page)
-    site.release(2)
-    expect(progress(page)).to_contain_text("pass 2 of")
+    run_to(page, site, 2)
     for button, sheet in (("API", "#api-sheet"), ("?", "dialog[open]")):
         page.get_by_role("button", name=button, exact=True).click()
         expect(page.locator(sheet)).to_be_visible()
@@ -195,9 +198,7 @@ def test_every_draft_that_is_stopped_stops_however_quickly_they_follow(
 ) -> None:
     site = scripted(SMALL)
     page = visit(site.url)
-    generate(page)
-    site.release(2)
-    expect(progress(page)).to_contain_text("pass 2 of")
+    run_to(page, site, 2)
     held: list[Route] = []
     page.route("**/run/predict*", lambda route: held.append(route))
     for draft in range(2):
@@ -267,9 +268,7 @@ def test_a_refused_run_says_why_and_leaves_the_earlier_drafts(site: Site, visit:
 def test_a_reload_in_mid_run_shows_what_had_arrived(scripted: Callable[..., Site], visit: Visit) -> None:
     site = scripted(SMALL)
     page = visit(site.url)
-    generate(page)
-    site.release(4)
-    expect(progress(page)).to_contain_text("pass 4 of")
+    run_to(page, site, 4)
     # Not `reload`: Gradio's client writes to the console that its stream was cut.
     page.close()
     again = visit(site.url, context=page.context)
@@ -299,9 +298,7 @@ def test_axe_finds_nothing_on_the_whole_page(scripted: Callable[..., Site], visi
     site = scripted(SMALL)
     page = visit(f"{site.url}?__theme={theme}", reduced_motion="reduce")
     found = Axe().run(page).response["violations"]
-    generate(page)
-    site.release(3)
-    expect(progress(page)).to_contain_text("pass 3 of")
+    run_to(page, site, 3)
     found += Axe().run(page).response["violations"]
     site.release()
     expect(progress(page)).to_contain_text("Finished")

@@ -21,26 +21,15 @@ from dgemma_play import codec
 from dgemma_play.errors import TraceError
 from dgemma_play.page import events
 from dgemma_play.runs import FAILED, Job, Runner
-from dgemma_play.trace import Frame
 from tests.app.conftest import Site
 from tests.app.test_page import LONG, SMALL, creep, generate, progress, texts
 from tests.app.test_runs import wait_until
-from tests.replayed import Replayed
+from tests.replayed import Breaking, Replayed
 from tests.synthetic import HOSTILE
 
 Visit = Callable[..., Page]
 Make = Callable[..., Site]
 LAST = str(max(len(track.step) for track in SMALL.tracks) - 1)
-
-
-class Breaking(Replayed):
-    """Frames that break off in the third pass, with an error that is nobody's business."""
-
-    def __iter__(self) -> Iterator[Frame]:
-        for frame in super().__iter__():
-            if frame.step == 3:
-                raise RuntimeError("<b>/secret/path</b>: out of luck")
-            yield frame
 
 
 def post(url: str, **body: Any) -> tuple[int, str]:

@@ -18,7 +18,7 @@ from dgemma_play.messages import Drafted, Ended, Failed, Note, Queued, Running, 
 from dgemma_play.runs import FAILED, Job, Runner
 from dgemma_play.settings import Settings
 from dgemma_play.trace import Frame
-from tests.replayed import Replayed
+from tests.replayed import Breaking, Replayed
 from tests.synthetic import synthetic
 from tests.unit.test_messages import decode
 
@@ -359,13 +359,6 @@ def test_a_run_over_its_time_is_stopped_and_kept() -> None:
 
 
 def test_a_run_that_breaks_keeps_what_it_has_and_tells_no_details(caplog: pytest.LogCaptureFixture) -> None:
-    class Breaking(Replayed):
-        def __iter__(self) -> Iterator[Frame]:
-            for frame in super().__iter__():
-                if frame.step == 3:
-                    raise RuntimeError("/secret/path: out of memory")
-                yield frame
-
     runner = Runner(lambda job: Breaking(TRACE), model={}, defaults={})
     *_, end, failed = runner.live("ada", "a fox", Settings())
     assert isinstance(end, Ended)

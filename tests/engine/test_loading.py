@@ -548,13 +548,19 @@ def test_another_architecture_is_found_out_before_its_weights_are_asked_for(
     assert not [path for path in fake.asked if "safetensors" in path]
 
 
-def test_a_damaged_download_says_how_to_get_that_file_again(
-    point: Callable[[str], None], original: Path
-) -> None:
+def downloaded(point: Callable[[str], None], original: Path) -> Path:
+    """The folder of a checkpoint that came from a hub."""
     point(FakeHub(original).url)
     load("some/model", "bf16", "cpu")
     snapshot = hub.cached("some/model")
     assert snapshot is not None
+    return snapshot
+
+
+def test_a_damaged_download_says_how_to_get_that_file_again(
+    point: Callable[[str], None], original: Path
+) -> None:
+    snapshot = downloaded(point, original)
     spoil_shard(snapshot, lambda content: content[:-7])
     sentence, _ = refused()
     damaged = shards(snapshot)[1].name
@@ -564,10 +570,7 @@ def test_a_damaged_download_says_how_to_get_that_file_again(
 def test_an_interrupted_download_without_a_network_says_how_to_go_on(
     point: Callable[[str], None], original: Path
 ) -> None:
-    point(FakeHub(original).url)
-    load("some/model", "bf16", "cpu")
-    snapshot = hub.cached("some/model")
-    assert snapshot is not None
+    snapshot = downloaded(point, original)
     shards(snapshot)[1].unlink()
     point("http://127.0.0.1:9")
     sentence, seconds = refused()

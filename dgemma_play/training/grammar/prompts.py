@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Sequence
 
+from dgemma_play.training.grammar import tables
 from dgemma_play.training.grammar.elastic import capital
 
 _LEADS = (
@@ -19,50 +20,7 @@ _ONSETS = (
     *("r", "s", "sh", "st", "t", "tr", "v", "w", "x", "z"),
 )
 _CODAS = ("", "", "", "n", "l", "r", "s", "m", "x", "nt", "ck")
-
-
-# Other ways to ask: {k} is the kind of text ("a haiku"), {K} the same without its article, {x} the subject.
-_PATTERNS = (
-    *(
-        "{K} please, about {x}",
-        "{x}, as {k}",
-        "{K} / {x}",
-        "topic: {x}, form: {K}",
-        "{K} on {x}",
-        "{x} ({K})",
-    ),
-    *("I love {x}. Write {k}", "I like {x}, so {k} please", "{k} for my daughter, about {x}", "{x}! {k}!"),
-    *("Can I have {k}? It is about {x}", "do you know {k} about {x}?", "surprise me with {k} about {x}"),
-    *(
-        "let's hear {k} about {x}",
-        "I am thinking of {x}, {k} please",
-        "what about {k} with {x}?",
-        "{K} with {x}",
-    ),
-    *(
-        "today I saw {x}. Give me {k}",
-        "for my son: {k} about {x}",
-        "{k}, and the subject is {x}",
-        "{K} - {x}",
-    ),
-    *(
-        "we need {k} for school, on {x}",
-        "try {k} about {x}",
-        "can you do {k}, with {x}?",
-        "{x} {K}",
-        "{K} {x}",
-    ),
-    *("read me {k} that has {x}", "imagine {x} and write {k}", "{k} for the kids, {x} of course", "{K}: {x}"),
-)
-# Said around a request without changing it.
-_BEFORE = (
-    *("hey,", "ok,", "hi!", "hello,", "so,", "now", "dear model,", "please,", "maybe", "well,"),
-    *("good morning!", "good evening,"),
-)
-_AFTER = (
-    *("thanks", "thank you", "for me", "today", "if you can", "a nice one", "a funny one", "something short"),
-    *("for my friend", "for a child", "make it good", "quickly", "as you like", "right now", "for tonight"),
-)
+# Shares of the requests that take another way to ask, and that say something before or behind.
 _PATTERN_SHARE, _AROUND_SHARE = 0.3, 0.12
 
 
@@ -70,16 +28,17 @@ def request(
     rng: random.Random, kinds: Sequence[str], about: str = "", joins: Sequence[str] = (" about ",)
 ) -> str:
     """A prompt for a kind of text, in one of many wordings: `Please write a haiku about rain.`"""
+    table = tables.read("asks")
     kind = rng.choice(kinds)
     if about and rng.random() < _PATTERN_SHARE:
-        text = rng.choice(_PATTERNS).format(k=kind, K=re.sub(r"^an? ", "", kind), x=about)
+        text = rng.choice(table["patterns"][0]).format(k=kind, K=re.sub(r"^an? ", "", kind), x=about)
         text += rng.choice(("", "", ".", "!")) if text[-1].isalpha() else ""
     else:
         text = _plain_request(rng, kind, about, rng.choice(joins))
     if rng.random() < _AROUND_SHARE:
-        text = f"{rng.choice(_BEFORE)} {text[0].lower()}{text[1:]}"
+        text = f"{rng.choice(table['before'][0])} {text[0].lower()}{text[1:]}"
     if rng.random() < _AROUND_SHARE:
-        text = f"{text.rstrip('.')}{rng.choice((',', ''))} {rng.choice(_AFTER)}"
+        text = f"{text.rstrip('.')}{rng.choice((',', ''))} {rng.choice(table['after'][0])}"
     if about and text.startswith(about):
         return text  # a noun keeps its small letter: with a capital a rare one is no word of the vocabulary
     return capital(text) if rng.random() < 0.65 else text[0].lower() + text[1:]
