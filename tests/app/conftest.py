@@ -13,10 +13,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from dgemma_play.runs import Job, Runner
 from dgemma_play.trace import Trace
@@ -123,6 +123,30 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Runner
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
+
+
+#: Resolves once all that was to be written to the browser's store is written.
+WRITTEN = """async () => {
+  const done = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
+  for (const { name } of await indexedDB.databases()) {
+    const store = await done(indexedDB.open(name));
+    const [first, ...rest] = store.objectStoreNames;
+    await done(store.transaction([first, ...rest]).objectStore(first).count());
+    store.close();
+  }
+}"""
+
+
+def close_tab(page: Page) -> BrowserContext:
+    """Close a tab as a visitor does, and wait until the browser has let go of it; a busy one takes its time."""
+    page.evaluate(WRITTEN)
+    context, address = page.context, urljoin(page.url, "nothing-there")
+    page.close()
+    other = context.new_page()
+    other.goto(address)
+    other.wait_for_function("navigator.locks.query().then(({ held }) => held.length === 0)")
+    other.close()
+    return context
 
 
 @pytest.fixture(scope="package")

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, Route, expect
 from dgemma_play.page import theme
 from dgemma_play.runs import Job, Runner
 from dgemma_play.trace import Trace
-from tests.app.conftest import Site
+from tests.app.conftest import Site, close_tab
 from tests.app.test_runs import wait_until
 from tests.replayed import Replayed
 from tests.synthetic import HOSTILE, synthetic
@@ -270,8 +270,7 @@ def test_a_reload_in_mid_run_shows_what_had_arrived(scripted: Callable[..., Site
     page = visit(site.url)
     run_to(page, site, 4)
     # Not `reload`: Gradio's client writes to the console that its stream was cut.
-    page.close()
-    again = visit(site.url, context=page.context)
+    again = visit(site.url, context=close_tab(page))
     expect(progress(again)).to_contain_text("The page was reloaded in mid-run")
     expect(again.get_by_label("Step", exact=True)).to_have_attribute("max", "4")
     expect(again.get_by_role("button", name="Generate")).to_be_visible()

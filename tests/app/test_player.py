@@ -17,6 +17,7 @@ from dgemma_play import codec
 from dgemma_play.messages import LiveEncoder
 from dgemma_play.page import player as assets
 from dgemma_play.trace import Trace
+from tests.app.conftest import close_tab
 from tests.app.player_host import Host, serve
 from tests.synthetic import END, HOSTILE, frames_of, live_records, synthetic
 
@@ -976,10 +977,8 @@ def test_the_run_in_progress_of_a_closed_tab_is_found_by_the_next(
 ) -> None:
     page = visit(None)
     feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8, early=False))[:5])
-    page.evaluate("() => player.store.lastRun()")  # all that arrived is written by now
-    page.close()
 
-    again = open_page(page.context)
+    again = open_page(close_tab(page))
     again.goto(host.url)
 
     expect(again.locator(".progress")).to_contain_text("reloaded in mid-run")
