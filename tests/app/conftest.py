@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -138,11 +138,12 @@ WRITTEN = """async () => {
 
 
 def close_tab(page: Page) -> BrowserContext:
-    """Close a tab as a visitor does, and wait until the browser has let go of it; a busy one takes its time."""
+    """Close a tab as a visitor does, and wait until a busy browser, too, has let go of it."""
     page.evaluate(WRITTEN)
-    context, address = page.context, urljoin(page.url, "nothing-there")
+    context, address = page.context, page.url
     page.close()
     other = context.new_page()
+    other.route("**/*", lambda route: route.fulfill(body=""))  # an empty page of the same origin
     other.goto(address)
     other.wait_for_function("navigator.locks.query().then(({ held }) => held.length === 0)")
     other.close()
