@@ -56,6 +56,7 @@ def corpus_vocabulary(examples: Sequence[grammar.Example], known: Sequence[str] 
     extra = (
         *words.names(),
         *words.plain_words(),
+        *words.other_words(),
         *(noun.capitalize() for noun in words.by_rarity(words.subjects())[0]),
     )
     frequent = (token for token, _ in answers.most_common())

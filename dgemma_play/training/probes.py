@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dgemma_play.training.grammar import words
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -108,15 +110,9 @@ code | python code please: is a number odd?
 """,
 )
 
-_HELD_OUT = (
-    *("thimble", "trumpet", "telescope", "cushion", "ribbon", "carpet", "photograph", "napkin", "slipper"),
-    *("flag", "thread", "curtain", "marble", "needle", "towel", "sponge", "egg", "stamp", "comb", "fork"),
-    *("castle", "picnic", "globe", "wire", "shawl", "lark", "pier", "flame", "spark", "hotel", "parade"),
-    *("tavern", "valley", "trick", "password", "paper", "voice", "nose", "corner", "workshop"),
-)
 HELD_OUT = tuple(
     Probe("held out", form, lead.format(noun=noun), (noun,))
-    for noun in _HELD_OUT
+    for noun in sorted(words.held_out())
     for form, lead in (
         ("story", "Write a story about a {noun}."),
         ("haiku", "Write a haiku about the {noun}."),

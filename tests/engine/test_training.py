@@ -136,11 +136,13 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
 
 
 def test_every_wording_reaches_the_length_of_its_slot() -> None:
+    rng = random.Random(0)
     misfits = [
         (template, tokens)
         for wordings, tokens in slots_and_lengths()
         for template in wordings
-        if tokens not in {elastic.length(text) for text in elastic.fillings(template, SLOTS)}
+        if tokens
+        not in {elastic.length(text) for text in elastic.fillings(elastic.pick(rng, template), SLOTS)}
     ]
     assert misfits == []
 
@@ -152,10 +154,26 @@ def test_places_and_things_have_one_length() -> None:
     assert {elastic.length(time) for time in words.times()} == {3}
 
 
+def test_words_of_which_one_is_drawn_are_equally_long() -> None:
+    names = ("haiku", "verse", "greetings", "rhymes", "openings")
+    lines = [
+        line for name in names for groups in tables.read(name).values() for group in groups for line in group
+    ]
+    choices = [choice for line in lines for choice in elastic.alternatives(line)]
+    assert len(choices) > 300
+    assert [c for c in choices if {elastic.length(word) for word in c} != {1}] == []
+    assert elastic.alternatives("a red/blue hat and/or shoes") == [["red", "blue"], ["and", "or"]]
+
+
 def test_haiku_lines_have_five_seven_and_five_syllables() -> None:
+    openers, haiku = tables.read("verse")["openers"][0], tables.read("haiku").values()
+    lines = [*openers, *(line for groups in haiku for group in groups for line in group)]
+    for choice in (choice for line in lines for choice in elastic.alternatives(line)):
+        assert len({verses.syllables(word) for word in choice}) == 1, choice
     for topic in words.verse_topics():
         for lines, count in zip(verses.haiku_lines(topic), (5, 7, 5), strict=True):
-            assert {verses.syllables(line) for line in lines} == {count}, topic
+            drawn = {elastic.pick(random.Random(seed), line) for seed in range(3) for line in lines}
+            assert {verses.syllables(line) for line in drawn} == {count}, topic
 
 
 def test_every_snippet_is_python() -> None:

@@ -3,7 +3,8 @@
 A uniform-diffusion model fixes its most certain positions first. If sentences of one slot differ in
 length, a full stop becomes likely at a place where no sentence can end, is accepted, and the rest is
 bent to fit. So every alternative of a slot is brought to one length: words in [brackets] are kept or
-dropped until the sentence has exactly as many tokens as asked.
+dropped until the sentence has exactly as many tokens as asked. Of words/joined/so one is drawn: a model
+chooses single words far more evenly than whole sentences, so they are what makes its drafts differ.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from functools import cache
 PATTERN = r"\n| {4}| ?_{2,}| ?[A-Za-z]+(?:_[A-Za-z]+)*(?:['’][A-Za-z]+)?| ?[0-9]| ?[^\sA-Za-z0-9]"
 _TOKEN = re.compile(PATTERN)
 _OPTION = re.compile(r"\[([^\]]*)\]")
+_ALTERNATIVES = re.compile(r"[A-Za-z']+(?:/[A-Za-z']+)+")
 
 
 def normalise(text: str) -> str:
@@ -49,6 +51,16 @@ def article(words: str) -> str:
     return f"{'an' if vowel else 'a'} {words}"
 
 
+def alternatives(template: str) -> list[list[str]]:
+    """The groups of words of which one is drawn: `[["red", "blue"]]` of `a red/blue hat`."""
+    return [group.split("/") for group in _ALTERNATIVES.findall(template)]
+
+
+def pick(rng: random.Random, template: str) -> str:
+    """The template with one word of each group of alternatives."""
+    return _ALTERNATIVES.sub(lambda group: rng.choice(group[0].split("/")), template)
+
+
 def fillings(template: str, slots: Mapping[str, str]) -> list[str]:
     """All sentences that a template can give: one per subset of its [optional] words."""
     parts = _OPTION.split(template)
@@ -60,10 +72,11 @@ def fillings(template: str, slots: Mapping[str, str]) -> list[str]:
 @cache
 def common_length(templates: tuple[str, ...]) -> int:
     """The length in tokens that most templates can reach (a slot counts as one word)."""
+    rng = random.Random(0)  # any will do: alternatives are equally long
     counts = Counter(
         tokens
         for template in templates
-        for tokens in {length(text) for text in fillings(template, defaultdict(lambda: "X"))}
+        for tokens in {length(text) for text in fillings(pick(rng, template), defaultdict(lambda: "X"))}
     )
     return counts.most_common(1)[0][0]
 
@@ -75,7 +88,7 @@ def fit(rng: random.Random, templates: Sequence[str], slots: Mapping[str, str], 
         ValueError: if no template can reach that length with these slots.
     """
     for template in rng.sample(templates, len(templates)):
-        fitting = [text for text in fillings(template, slots) if length(text) == tokens]
+        fitting = [text for text in fillings(pick(rng, template), slots) if length(text) == tokens]
         if fitting:
             return rng.choice(fitting)
     raise ValueError(f"no template reaches {tokens} tokens: {templates[0]!r} with {dict(slots)}")

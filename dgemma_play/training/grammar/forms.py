@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from dgemma_play.training.grammar import longforms, shortforms
+from dgemma_play.training.grammar import longforms, shortforms, standins
 from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its share of the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
-    "story": (longforms.story, 0.32),
-    "long story": (longforms.long_story, 0.05),
-    "haiku": (longforms.haiku, 0.12),
-    "couplet": (longforms.couplet, 0.09),
-    "poem": (longforms.poem, 0.06),
+    "story": (longforms.story, 0.29),
+    "long story": (longforms.long_story, 0.06),
+    "haiku": (longforms.haiku, 0.13),
+    "couplet": (longforms.couplet, 0.07),
+    "poem": (longforms.poem, 0.09),
     "greeting": (shortforms.greeting, 0.07),
     "name": (shortforms.name, 0.05),
     "opening": (shortforms.opening, 0.03),
@@ -33,4 +33,4 @@ def sample(rng: random.Random, form: str | None = None) -> Example:
     """One example, of a form or of a form drawn by its share."""
     if form is None:
         form = rng.choices(tuple(FORMS), [share for _, share in FORMS.values()])[0]
-    return FORMS[form][0](rng)
+    return standins.stand_in(rng, FORMS[form][0](rng))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from dgemma_play.training.grammar import tables, verses, words
-from dgemma_play.training.grammar.elastic import article, capital
+from dgemma_play.training.grammar.elastic import article, capital, pick
 from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import Cast, draw_cast, tell, tell_sequel
 from dgemma_play.training.grammar.prompts import invented_word, request
@@ -20,6 +20,14 @@ def story(rng: random.Random) -> Example:
     if rng.random() < _UNKNOWN_SUBJECT:
         about, asked = article(invented_word(rng)), ()
     kinds = ("a story", "a short story", "a tiny story", "a little story", "a bedtime story", "a tale")
+    kinds += (
+        "a small story",
+        "a story to read in bed",
+        "a fairy tale",
+        "some story",
+        "a nice story",
+        "a quick story",
+    )
     joins = (" about ", " about ", " about ", " with ", " of ", " where you meet ")
     answer = " ".join(tell(rng, cast))
     while not all(holds(answer, word) for word in asked):
@@ -50,10 +58,12 @@ def long_story(rng: random.Random) -> Example:
     """Two canvases: five sentences in three paragraphs (64 tokens with the breaks), then a sequel."""
     cast = draw_cast(rng)
     one, two, three, four, five = tell(rng, cast)
-    about = rng.choice((article(cast.hero), f"{article(cast.hero)} and {article(cast.friend)}"))
+    pair = rng.random() < 0.5
+    asked = (cast.hero, cast.friend) if pair else (cast.hero,)
+    about = " and ".join(map(article, asked))
     kinds = ("a long story", "a longer story", "a very long story", "a story in two parts", "a long tale")
     answer = f"{one} {two}\n{three}\n{four} {five}\n{' '.join(tell_sequel(rng, cast))}"
-    return Example("long story", request(rng, kinds, about), answer, (cast.hero,))
+    return Example("long story", request(rng, kinds, about), answer, asked)
 
 
 def _verse_subject(rng: random.Random) -> tuple[str, str, tuple[str, ...]]:
@@ -71,7 +81,7 @@ def _verse_subject(rng: random.Random) -> tuple[str, str, tuple[str, ...]]:
 def haiku(rng: random.Random) -> Example:
     """Three lines of 5, 7 and 5 syllables."""
     topic, about, asked = _verse_subject(rng)
-    answer = "\n".join(capital(rng.choice(lines)) for lines in verses.haiku_lines(topic))
+    answer = "\n".join(capital(pick(rng, rng.choice(lines))) for lines in verses.haiku_lines(topic))
     kinds = (
         "a haiku",
         "a haiku",
@@ -80,13 +90,18 @@ def haiku(rng: random.Random) -> Example:
         "haiku",
         "a three line poem",
         "a Japanese poem",
+        "a poem in three lines",
+        "a haiku poem",
+        "three short lines",
+        "a poem of seventeen syllables",
+        "a poem with five, seven and five syllables",
     )
     return Example("haiku", request(rng, kinds, about, (" about ", " about ", " on ")), answer, asked)
 
 
 def _head(rng: random.Random, topic: str) -> str:
     (heads,) = tables.read("verse")["heads"]
-    return rng.choice(heads).format(t=words.verse_topics()[topic][0])
+    return pick(rng, rng.choice(heads)).format(t=words.verse_topics()[topic][0])
 
 
 def couplet(rng: random.Random) -> Example:
@@ -100,7 +115,14 @@ def couplet(rng: random.Random) -> Example:
         return Example("couplet", lead + answer.split("\n")[0], answer, asked)
     kinds = (
         *("two lines that rhyme", "two rhyming lines", "a couplet", "a rhyme"),
-        *("a two line poem", "a rhyming couplet"),
+        *(
+            "a two line poem",
+            "a rhyming couplet",
+            "a short rhyme",
+            "a rhyme in two lines",
+            "two lines of rhyme",
+        ),
+        *("something that rhymes", "a quick rhyme", "a little rhyme"),
     )
     return Example("couplet", request(rng, kinds, about), answer, asked)
 
@@ -108,10 +130,12 @@ def couplet(rng: random.Random) -> Example:
 def poem(rng: random.Random) -> Example:
     """Two couplets."""
     topic, about, asked = _verse_subject(rng)
-    first, second = rng.sample(tuple(tables.read("rhymes")), 2)
+    families = tuple(tables.read("rhymes"))
+    first = rng.randrange(len(families))
+    second = (first + 1) % len(families)  # one choice fixes all four ends, which is easier to learn than two
     (heads,) = tables.read("verse")["second heads"]
-    opening_couplet = verses.couplet(rng, _head(rng, topic), first, topic)
-    answer = f"{opening_couplet}\n{verses.couplet(rng, rng.choice(heads), second)}"
+    opening_couplet = verses.couplet(rng, _head(rng, topic), families[first], topic)
+    answer = f"{opening_couplet}\n{verses.couplet(rng, pick(rng, rng.choice(heads)), families[second])}"
     kinds = (
         "a poem",
         "a short poem",
@@ -119,5 +143,10 @@ def poem(rng: random.Random) -> Example:
         "a rhyming poem",
         "four lines that rhyme",
         "some verses",
+        "a poem that rhymes",
+        "four rhyming lines",
+        "four lines of verse",
+        "a verse or two",
+        "a song",
     )
     return Example("poem", request(rng, kinds, about), answer, asked)

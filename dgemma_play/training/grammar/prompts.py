@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Sequence
 
-from dgemma_play.training.grammar import tables
+from dgemma_play.training.grammar import tables, words
 from dgemma_play.training.grammar.elastic import capital
 
 _LEADS = (
@@ -21,7 +21,8 @@ _ONSETS = (
 )
 _CODAS = ("", "", "", "n", "l", "r", "s", "m", "x", "nt", "ck")
 # Shares of the requests that take another way to ask, and that say something before or behind.
-_PATTERN_SHARE, _AROUND_SHARE = 0.3, 0.12
+_PATTERN_SHARE, _AROUND_SHARE = 0.4, 0.12
+_CHATTER_SHARE = 0.12  # of the requests have a few words more, that mean nothing to them
 
 
 def request(
@@ -39,6 +40,8 @@ def request(
         text = f"{rng.choice(table['before'][0])} {text[0].lower()}{text[1:]}"
     if rng.random() < _AROUND_SHARE:
         text = f"{text.rstrip('.')}{rng.choice((',', ''))} {rng.choice(table['after'][0])}"
+    if rng.random() < _CHATTER_SHARE:
+        text = _with_chatter(rng, text)
     if about and text.startswith(about):
         return text  # a noun keeps its small letter: with a capital a rare one is no word of the vocabulary
     return capital(text) if rng.random() < 0.65 else text[0].lower() + text[1:]
@@ -53,6 +56,14 @@ def _plain_request(rng: random.Random, kind: str, about: str, join: str) -> str:
     question = lead.startswith(("Can", "Could", "How"))
     end = rng.choice(("?", "?", "") if question else (".", ".", "", "!", ", please.", " please"))
     return text + (end if rng.random() < 0.85 else "")
+
+
+def _with_chatter(rng: random.Random, text: str) -> str:
+    """The request with some everyday words before or behind it."""
+    chatter = " ".join(rng.choice(words.plain_words()) for _ in range(rng.randint(1, 5)))
+    if rng.random() < 0.5:
+        return f"{chatter}{rng.choice(('', '.', ',', '!'))} {text}"
+    return f"{text}{rng.choice(('', ','))} {chatter}"
 
 
 def invented_word(rng: random.Random) -> str:

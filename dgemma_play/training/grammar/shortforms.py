@@ -6,7 +6,7 @@ import random
 import re
 
 from dgemma_play.training.grammar import snippets, tables, words
-from dgemma_play.training.grammar.elastic import article, capital, common_length, fillings, fit
+from dgemma_play.training.grammar.elastic import article, capital, common_length, fillings, fit, pick
 from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import draw_cast, friends
 from dgemma_play.training.grammar.prompts import invented_word, request
@@ -51,11 +51,23 @@ def greeting(rng: random.Random) -> Example:
                 f"say hi to {name}.",
                 f"Welcome {name}!",
                 f"hello {name}",
+                f"Please say hello to {name}.",
+                f"a warm hello for {name}",
+                f"Give {name} a friendly hello",
+                f"greet {name} for me",
             )
         )
+    elif rng.random() < 0.25:
+        prompt = _in_other_words(rng, kind, name)
     slots = {"N": name if known else "friend"}
     parts = [fit(rng, group, slots, common_length(group)) for group in table[kind]]
     return Example("greeting", prompt, " ".join(parts), (name,) if known else ())
+
+
+def _in_other_words(rng: random.Random, kind: str, name: str) -> str:
+    """A prompt that names neither the kind nor a text: `Wish Ana a happy birthday.`"""
+    wordings = tables.read("asks").get(kind)
+    return rng.choice(wordings[0]).format(x=name) if wordings else f"{kind}, {name}"
 
 
 def name(rng: random.Random) -> Example:
@@ -79,6 +91,15 @@ def name(rng: random.Random) -> Example:
             f"I need a name for my {alias}",
             f"What should I call my {alias}?",
             f"What is a good name for {a}?",
+            f"our {alias} needs a name",
+            f"We open {a}. How do we call it?",
+            f"Think of a name for our {alias}",
+            f"a good {alias} name",
+            f"Any name for {a}?",
+            f"Do you have ideas for the name of our new {alias}?",
+            f"My friend has {a} and needs a name for it",
+            f"How shall I call my new {alias}?",
+            f"best name for {a}",
         )
     )
     end = "" if prompt.endswith("?") else rng.choice((".", "", ""))
@@ -90,12 +111,14 @@ def name(rng: random.Random) -> Example:
 def opening(rng: random.Random) -> Example:
     """The first sentence of a novel."""
     hero = words.draw(rng, words.subjects())
-    time, deed, result = (rng.choice(group) for (group,) in tables.read("openings").values())
+    time, deed, result = (pick(rng, rng.choice(group)) for (group,) in tables.read("openings").values())
     kinds = (
         *("the opening line of a story", "an opening line", "the first sentence of a novel"),
         *("a first line", "the opening of a novel", "the first line of a book"),
+        *("the start of a novel", "how a novel begins", "the very first line", "the beginning of a book"),
     )
-    prompt = request(rng, kinds, rng.choice((article(hero), f"the {hero}")))
+    about = rng.choice((article(hero), f"the {hero}"))
+    prompt = request(rng, kinds, about) if rng.random() < 0.75 else _in_other_words(rng, "opening", about)
     return Example("opening", prompt, f"{time} the {hero} {deed}, {result}.", (hero,))
 
 
@@ -112,6 +135,7 @@ def dialogue(rng: random.Random) -> Example:
     kinds = ("a dialogue", "a conversation", "a short dialogue", "a talk", "a little dialogue", "a chat")
     pair = rng.choice((f"{article(hero)} and {article(other)}", f"the {hero} and the {other}"))
     prompt = request(rng, kinds, pair, (" between ", " between ", " of ", " with "))
+    prompt = prompt if rng.random() < 0.75 else _in_other_words(rng, "dialogue", pair)
     return Example("dialogue", prompt, answer, (hero, other))
 
 
@@ -121,6 +145,7 @@ def advice(rng: random.Random) -> Example:
     one, two = (fit(rng, group, {}, ADVICE_TOKENS) for group in tables.read("short")["advice"])
     kinds = ("advice", "some advice", "a piece of advice", "wise words", "good advice", "life advice")
     prompt = request(rng, kinds, article(hero), (" from ",))
+    prompt = prompt if rng.random() < 0.75 else _in_other_words(rng, "advice", article(hero))
     return Example("advice", prompt, f"The {hero} says: {one} {two}", (hero,))
 
 
@@ -198,6 +223,12 @@ def code(rng: random.Random) -> Example:
             f"Code that {ask}",
             f"Can you write a Python function that {ask}?",
             f"python: a function that {ask}",
+            f"I need a function that {ask}",
+            f"python code that {ask}",
+            f"Show me code that {ask}",
+            f"Is there a function that {ask}?",
+            f"in python, write something that {ask}",
+            f"How does a function look that {ask}?",
         )
     )
     return Example("code", prompt, rng.choice(task.all_codes()))

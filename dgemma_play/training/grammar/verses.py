@@ -20,6 +20,7 @@ TAIL_TOKENS, SECOND_TOKENS = 3, 7  # of the end of a couplet's first line, and o
 def couplet(rng: random.Random, head: str, family: str, avoid: str = "") -> str:
     """Two lines that rhyme; `avoid` is a word that must not end or fill the first one."""
     tails, seconds = tables.read("rhymes")[family]
+    tails, seconds = ([elastic.pick(rng, line) for line in lines] for lines in (tails, seconds))
     choices = [
         (tail, second)
         for tail in tails
@@ -37,7 +38,7 @@ def last_word(line: str) -> str:
 
 @cache
 def haiku_lines(topic: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The alternatives for the three lines of a haiku about a topic; each has one token length.
+    """Templates for the three lines of a haiku about a topic; each line has one token length.
 
     The opening holds the topic; its length is the commonest one for it. For the other lines the
     topic's place in the list picks one of the lengths that have at least three lines.
@@ -46,7 +47,7 @@ def haiku_lines(topic: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str
     phrase, family = topics[topic]
     turn = list(topics).index(topic)
     openings = (opener.format(t=phrase, n=topic) for opener in tables.read("verse")["openers"][0])
-    first = _by_length(line for line in openings if syllables(line) == 5)
+    first = _by_length(line for line in openings if syllables(_any(line)) == 5)
     second, third = (
         [lines for lines in _by_length(pool).values() if len(lines) >= 3]
         for pool in tables.read("haiku")[family]
@@ -58,8 +59,13 @@ def _by_length(lines: Iterable[str]) -> dict[int, tuple[str, ...]]:
     """Lines grouped by their length in tokens."""
     lengths: dict[int, list[str]] = {}
     for line in lines:
-        lengths.setdefault(elastic.length(line), []).append(line)
+        lengths.setdefault(elastic.length(_any(line)), []).append(line)
     return {tokens: tuple(group) for tokens, group in sorted(lengths.items())}
+
+
+def _any(template: str) -> str:
+    """Any of its lines; all have the same length and the same number of syllables."""
+    return elastic.pick(random.Random(0), template)
 
 
 def syllables(line: str) -> int:

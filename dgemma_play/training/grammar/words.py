@@ -15,7 +15,7 @@ from functools import cache
 
 from dgemma_play.training.grammar import tables
 
-_COMMON_SHARE = 0.5  # of the draws take a common noun, the others any noun
+_COMMON_SHARE = 0.45  # of the draws take a common noun, the others any noun
 _PRONOUNS = {"h": "he", "s": "she", "": "it"}
 
 
@@ -74,7 +74,7 @@ def verse_topics() -> dict[str, tuple[str, str]]:
 
 
 def draw(rng: random.Random, nouns: Iterable[str]) -> str:
-    """One of the nouns; half of the time one that people ask for often."""
+    """One of the nouns; nearly half of the time one that people ask for often."""
     common, rare = by_rarity(nouns)
     return rng.choice(common if rng.random() < _COMMON_SHARE else common + rare)
 
@@ -113,9 +113,21 @@ def names() -> tuple[str, ...]:
 
 
 @cache
+def held_out() -> frozenset[str]:
+    """Nouns of the tables that never are a subject; an evaluation asks for them."""
+    return frozenset(tables.words(tables.read("lists")["held out"][0]))
+
+
+@cache
 def plain_words() -> tuple[str, ...]:
-    """Everyday words that prompts may hold, so that they are not spelt out."""
+    """Everyday words that prompts may hold without a change of what they ask for."""
     return tables.words(tables.read("lists")["plain words"][0])
+
+
+@cache
+def other_words() -> tuple[str, ...]:
+    """More words that prompts may hold, so that they are not spelt out."""
+    return tables.words(tables.read("lists")["other words"][0])
 
 
 @cache

@@ -1,0 +1,65 @@
+"""Any word as a subject.
+
+To write about what it was asked for, whatever it is, a model must learn to carry a word over from the
+prompt, not to know a list of subjects. So in a share of the examples the subject gives way to a stand-in:
+any word of the tables, fit or not. Only the held-out nouns never stand in; an evaluation asks for those.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+from functools import cache
+
+from dgemma_play.training.grammar import tables, verses, words
+from dgemma_play.training.grammar.elastic import article
+from dgemma_play.training.grammar.example import Example
+
+SHARE = 0.2  # of the examples of these forms
+_FORMS = ("story", "long story", "haiku", "couplet", "poem", "opening", "dialogue", "advice")
+_TABLES = ("haiku", "kins", "named", "nouns", "openings", "plots", "rhymes", "sequels", "topics", "verse")
+
+
+def stand_in(rng: random.Random, example: Example) -> Example:
+    """The example about another word in `SHARE` of the cases, else as it is.
+
+    The stand-in has the syllables of the subject, so a haiku stays one.
+    """
+    if example.form not in _FORMS or not example.asked or rng.random() >= SHARE:
+        return example
+    subject = example.asked[0]
+    word = rng.choice(_by_syllables().get(verses.syllables(subject), (subject,)))
+    if word in example.prompt.lower() or word in example.answer.lower() or not subject.islower():
+        return example
+    return replace(
+        example,
+        prompt=_replaced(example.prompt, subject, word),
+        answer=_replaced(example.answer, subject, word),
+        asked=(word, *example.asked[1:]),
+    )
+
+
+def _replaced(text: str, subject: str, word: str) -> str:
+    """The text with another subject; article and capital follow."""
+    text = re.sub(rf"\b(A|a)n? {subject}\b", lambda found: found[1] + article(word)[1:], text)
+    text = re.sub(rf"\b{subject}\b", word, text)
+    return re.sub(rf"\b{subject.capitalize()}\b", word.capitalize(), text)
+
+
+@cache
+def _by_syllables() -> dict[int, tuple[str, ...]]:
+    """Every word of the tables but the held-out ones, by its number of syllables."""
+    lines = [
+        line
+        for name in _TABLES
+        for groups in tables.read(name).values()
+        for group in groups
+        for line in group
+    ]
+    found = dict.fromkeys(re.findall(r"(?<![\w'{])[a-z]{3,}(?![\w'}])", "\n".join(lines)))
+    counted: dict[int, list[str]] = {}
+    for word in found:
+        if word not in words.held_out():
+            counted.setdefault(verses.syllables(word), []).append(word)
+    return {count: tuple(group) for count, group in counted.items()}
