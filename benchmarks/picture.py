@@ -7,7 +7,6 @@ step from which half of all positions are settled, and the window is written to 
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -15,6 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 import app
 from dgemma_play import load
 from dgemma_play.page import layout
+from tests.browser import launch
 
 TARGET = Path(__file__).resolve().parents[1] / "assets" / "page" / "wall.png"
 HALF = """() => {
@@ -57,9 +57,8 @@ def main() -> None:
     options = parser.parse_args()
     demo = layout.build(app.runner(load()))
     _, url, _ = layout.launch(demo, prevent_thread_lock=True, quiet=True)
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = launch(playwright)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         step = take(page, url, options.prompt, options.seed, options.out)
         browser.close()

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from dgemma_play import codec
 from dgemma_play.trace import Trace
 from tests.app.player_host import serve
+from tests.browser import launch
 from tests.synthetic import live_records, synthetic
 
 OPEN = """async (data) => {
@@ -113,7 +113,7 @@ def main() -> None:
         codec.load(options.trace) if options.trace else synthetic(drafts=8, canvas=256, steps=48, early=False)
     )
     with serve() as host, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = launch(playwright)
         result = scrub(browser, host.url, trace, options.events)
         print(result, flush=True)
         result["live_px"] = live(browser, host.url, trace)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from dgemma_play.runs import Job, Runner
 from dgemma_play.trace import Trace
+from tests.browser import launch
 from tests.replayed import Replayed
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -28,10 +28,8 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One browser for the session."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "the browser tests need the system's chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = launch(playwright)
         yield browser
         browser.close()
 
@@ -180,10 +178,13 @@ def scripted(serve: Callable[[Runner], str]) -> Callable[..., Site]:
 
 @pytest.fixture
 def visit(open_page: Callable[..., Page]) -> Callable[..., Page]:
-    """Opens a served page as a new visitor, and waits until the recorded run of the empty state is there."""
+    """Opens a served page as a new visitor, and waits until the recorded run of the empty state is there.
+
+    Without motion, unless a test asks for it: pages that play take the processor from the others.
+    """
 
     def go(url: str, **options: Any) -> Page:
-        page = open_page(**options)
+        page = open_page(**({"reduced_motion": "reduce"} | options))
         page.set_default_timeout(60_000)
         page.goto(url)
         page.wait_for_selector("#player-root .card", state="attached")

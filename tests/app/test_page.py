@@ -57,6 +57,12 @@ def creep(site: Site) -> None:
     assert run.passes < run.facts.settings.steps, "it ended by itself"
 
 
+def small(page: Page, drafts: int) -> None:
+    """Few drafts of few steps: for tests that only need a run of the model to end."""
+    page.locator("#knob-drafts input[type=number]").fill(str(drafts))
+    page.locator("#knob-steps input[type=number]").fill("8")
+
+
 def progress(page: Page) -> Any:
     return page.locator("#player-root .progress")
 
@@ -70,11 +76,12 @@ def texts(page: Page) -> list[str]:
 
 
 def test_a_visitor_writes_looks_closer_and_finds_everything_again(site: Site, visit: Visit) -> None:
-    page = visit(site.url)
+    page = visit(site.url, reduced_motion="no-preference")
     expect(progress(page)).to_contain_text("A recorded run")
+    page.locator("#knob-drafts input[type=number]").fill("3")
     finished = write(page, "Write a short story about a fox.")
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
-    expect(page.locator(".card")).to_have_count(8)
+    expect(page.locator(".card")).to_have_count(3)
 
     slider = page.get_by_label("Step", exact=True)
     asked: list[str] = []
@@ -247,8 +254,12 @@ def test_a_visitor_who_closes_the_tab_frees_the_turn(scripted: Callable[..., Sit
     expect(progress(bob)).to_contain_text("Finished")
 
 
-def test_a_refused_run_says_why_and_leaves_the_earlier_drafts(site: Site, visit: Visit) -> None:
+def test_a_refused_run_says_why_and_leaves_the_earlier_drafts(
+    scripted: Callable[..., Site], visit: Visit
+) -> None:
+    site = scripted(SMALL)
     page = visit(site.url)
+    site.release()
     kept = write(page, "Write a haiku about winter.")
     generate(page, "   ")
     expect(page.get_by_role("alert")).to_have_text(
@@ -269,10 +280,13 @@ def test_a_reload_in_mid_run_shows_what_had_arrived(scripted: Callable[..., Site
     site = scripted(SMALL)
     page = visit(site.url)
     run_to(page, site, 4)
+    slider, fourth = page.get_by_label("Step", exact=True), re.compile("step 4")
+    expect(slider).to_have_attribute("aria-valuetext", fourth)
     # Not `reload`: Gradio's client writes to the console that its stream was cut.
     again = visit(site.url, context=close_tab(page))
     expect(progress(again)).to_contain_text("The page was reloaded in mid-run")
     expect(again.get_by_label("Step", exact=True)).to_have_attribute("max", "4")
+    expect(again.get_by_label("Step", exact=True)).to_have_attribute("aria-valuetext", fourth)
     expect(again.get_by_role("button", name="Generate")).to_be_visible()
     site.release()
 
@@ -295,7 +309,7 @@ def test_axe_finds_nothing_on_the_whole_page(scripted: Callable[..., Site], visi
     from axe_playwright_python.sync_playwright import Axe
 
     site = scripted(SMALL)
-    page = visit(f"{site.url}?__theme={theme}", reduced_motion="reduce")
+    page = visit(f"{site.url}?__theme={theme}")
     found = Axe().run(page).response["violations"]
     run_to(page, site, 3)
     found += Axe().run(page).response["violations"]
@@ -345,7 +359,7 @@ def test_a_locked_seed_gives_the_same_text_again_and_an_unlocked_one_does_not(
     site: Site, visit: Visit
 ) -> None:
     page = visit(site.url)
-    page.locator("#knob-drafts input[type=number]").fill("1")
+    small(page, drafts=1)
     fox = "Write a short story about a fox."
     seed = page.get_by_label("Seed", exact=True)
     first, drawn = write(page, fox), seed.input_value()
@@ -361,6 +375,7 @@ def test_a_locked_seed_gives_the_same_text_again_and_an_unlocked_one_does_not(
 
 def test_a_heatmap_and_the_timeline_open_as_figures(site: Site, visit: Visit) -> None:
     page = visit(site.url)
+    small(page, drafts=2)
     write(page, "Write a haiku about winter.")
     page.locator(".card").first.click()
     page.get_by_role("button", name="Heatmap").click()

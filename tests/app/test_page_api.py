@@ -28,7 +28,10 @@ from dgemma_play.trace import Trace
 from tests.app.conftest import Site
 from tests.app.test_runs import wait_until
 from tests.bad_inputs import BAD_PROMPTS, BAD_SETTINGS
+from tests.conftest import FOX
 from tests.synthetic import synthetic
+
+WANTED: dict[str, Any] = {"drafts": 2, "seed": 5, "steps": 30}
 
 
 @pytest.fixture(scope="package")
@@ -57,11 +60,16 @@ def test_a_prompt_alone_is_enough(client: Any, site: Site) -> None:
     assert answer["model"]["name"] == "embedded"
 
 
-def test_it_returns_texts_facts_and_the_trace_file(client: Any, loaded: Any) -> None:
+@pytest.fixture(scope="module")
+def answered(client: Any) -> tuple[dict[str, Any], str]:
+    """The endpoint's answer and file of two drafts of a fox story."""
+    return client.predict(FOX, **WANTED, api_name="/generate")
+
+
+def test_it_returns_texts_facts_and_the_trace_file(answered: tuple[dict[str, Any], str], loaded: Any) -> None:
     from dgemma_play import denoise
 
-    wanted: dict[str, Any] = {"drafts": 2, "seed": 5, "steps": 30}
-    answer, path = client.predict("Write a short story about a fox.", **wanted, api_name="/generate")
+    answer, path = answered
     trace = Trace.load(path)
     assert Path(path).suffix == ".dgemma"
     assert answer["texts"] == trace.texts
@@ -70,14 +78,12 @@ def test_it_returns_texts_facts_and_the_trace_file(client: Any, loaded: Any) -> 
     assert answer["tokens"] == [len(ids) for ids in trace.token_ids]
     assert set(answer["endings"]) <= {"eos", "length"}
     assert 0 < max(answer["seconds"]) == answer["total_seconds"] < 60
-    direct = Trace.record(denoise(loaded, "Write a short story about a fox.", Settings(**wanted)))
+    direct = Trace.record(denoise(loaded, FOX, Settings(**WANTED)))
     assert direct.texts == answer["texts"]
 
 
-def test_it_tells_what_became_of_the_tokens_on_the_way(client: Any) -> None:
-    answer, path = client.predict(
-        "Write a short story about a fox.", drafts=2, seed=5, steps=30, api_name="/generate"
-    )
+def test_it_tells_what_became_of_the_tokens_on_the_way(answered: tuple[dict[str, Any], str]) -> None:
+    answer, path = answered
     trace = Trace.load(path)
     for draft, (track, length) in enumerate(zip(trace.tracks, answer["tokens"], strict=True)):
         told = {name: answer[name][draft] for name in ("revisions", "lost", "settled")}
