@@ -17,8 +17,9 @@ class Player {
   constructor(root, options) {
     this.root = root;
     this.onAction = options.onAction ?? null;
-    this.store = options.remember === false ? createMemoryStore() : createStore();
-    this.state = createState();
+    this.remembers = options.remember !== false;
+    this.store = this.remembers ? createStore() : createMemoryStore();
+    this.state = { ...createState(), ...(this.remembers ? readHabits() : {}) };
     this.sizes = new Map();
     this.ruler = createRuler();
     this.incoming = new Incoming(this, this.store, options.onFail);
@@ -72,6 +73,7 @@ class Player {
   /** The one way to change what is shown. Drawn in the next frame, newest wins; `now` draws at once. */
   change(patch, now = false) {
     Object.assign(this.state, patch);
+    if (this.remembers) keepHabits(patch, this.state);
     if (now) this.render();
     else if (!this.scheduled) this.scheduled = requestAnimationFrame(() => this.render());
   }

@@ -31,6 +31,7 @@ SCRIPTS = (
     "wall.js",
     "transport.js",
     "bar.js",
+    "habits.js",
     "hello.js",
     "heatmap.js",
     "timeline.js",

@@ -1032,6 +1032,21 @@ def test_a_finished_run_and_a_kept_draft_survive_a_reload(visit: Callable[..., P
     expect(page.get_by_role("dialog")).to_contain_text("Nothing kept yet")
 
 
+def test_a_reload_keeps_how_somebody_likes_to_look(visit: Callable[..., Page]) -> None:
+    page = visit()
+    page.get_by_role("radio", name="entropy").click()
+    page.get_by_role("radio", name="best guess").click()
+    page.get_by_role("radio", name="2×").click()
+    page.reload()
+    for name in ("entropy", "best guess", "2×"):
+        expect(page.get_by_role("radio", name=name)).to_be_checked()
+
+    page.evaluate("localStorage['dgemma-habits'] = JSON.stringify({ colour: '<img>', far: 3, speed: 2 })")
+    page.reload()
+    for name in ("confidence", "grain", "2×"):
+        expect(page.get_by_role("radio", name=name)).to_be_checked()
+
+
 def test_a_run_in_this_browser_can_be_opened_again(visit: Callable[..., Page]) -> None:
     page = visit()
     expect(page.get_by_role("button", name="Runs")).to_be_visible()
