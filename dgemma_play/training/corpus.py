@@ -38,10 +38,10 @@ _HELD_OUT = 900
 SHAPES = ((26, CANVAS, 24), (26, 44, 32), (26, 28, 44), (96, CANVAS, 12))  # prompt, canvas, batch
 
 
-def draw(count: int, seed: int) -> list[grammar.Example]:
-    """Examples of all forms by their shares."""
+def draw(count: int, seed: int, stand_ins: bool = True) -> list[grammar.Example]:
+    """Examples of all forms by their shares; without stand-ins all are about what they suit."""
     rng = random.Random(seed)
-    return [grammar.sample(rng) for _ in range(count)]
+    return [grammar.sample(rng, stand_ins=stand_ins) for _ in range(count)]
 
 
 def corpus_vocabulary(examples: Sequence[grammar.Example], known: Sequence[str] = ()) -> list[str]:

@@ -67,11 +67,12 @@ class Judge:
         torch.set_num_threads(1)
         self.loaded: Any = load(checkpoint, precision="fp32", device="cpu")
         self.drafts = drafts
-        answers = [example.answer for example in corpus.draw(_CORPUS_TEXTS, seed=11)]
+        # Without stand-ins, with which any word would be familiar as a hero.
+        answers = [example.answer for example in corpus.draw(_CORPUS_TEXTS, seed=11, stand_ins=False)]
         self.familiar = measures.Familiar(answers)
         self.familiar_fives = measures.Familiar(answers, size=5)
         self.corpus_sentences = {sentence for text in answers for sentence in measures.sentences(text)}
-        self.held_out = corpus.draw(600, seed=12)
+        self.held_out = corpus.draw(600, seed=12, stand_ins=False)
         self.english = readability.NgramModel.load()
         self._written: dict[tuple[Probe, tuple[tuple[str, Any], ...]], list[Draft]] = {}
 

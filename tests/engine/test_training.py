@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from dgemma_play.training import corpus, grammar, model, objective, optim, probes, tokenizer, train
 from dgemma_play.training.forward import TrainingForward
-from dgemma_play.training.grammar import elastic, plots, shortforms, snippets, tables, verses, words
+from dgemma_play.training.grammar import elastic, plots, shortforms, snippets, standins, tables, verses, words
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 CAST = plots.Cast(hero="fox", adjective="red", friend="owl", thing="silver bell", place="forest")
@@ -190,6 +190,27 @@ def examples() -> list[grammar.Example]:
 def test_examples_hold_what_their_prompt_asks_for(examples: list[grammar.Example]) -> None:
     missing = [e for e in examples if not all(word.lower() in e.answer.lower() for word in e.asked)]
     assert len(missing) <= len(examples) // 200
+
+
+def test_any_word_but_the_held_out_ones_may_stand_in_for_a_subject(examples: list[grammar.Example]) -> None:
+    known = words.verse_topics().keys() | words.subjects().keys()
+    asked = [e for e in examples if e.form in ("story", "haiku", "opening") and e.asked]
+    strange = [e for e in asked if e.asked[0] not in known]
+    assert 0.05 < len(strange) / len(asked) < standins.SHARE
+    for example in strange:
+        (word,), text = example.asked[:1], f"{example.prompt} {example.answer}"
+        assert word not in words.held_out()
+        assert re.search(rf"\b{word}\b", example.prompt.lower())
+        assert not re.search(rf"\b{'a' if elastic.article(word).startswith('an') else 'an'} {word}\b", text)
+    assert {
+        e.asked[0] for e in corpus.draw(500, 3, stand_ins=False) if e.form == "story" and e.asked
+    } <= known
+
+
+def test_a_haiku_with_a_stand_in_is_a_haiku(examples: list[grammar.Example]) -> None:
+    for example in examples:
+        if example.form == "haiku":
+            assert [verses.syllables(line) for line in example.answer.splitlines()] == [5, 7, 5], example
 
 
 def test_stories_fill_one_canvas_and_long_stories_two(examples: list[grammar.Example]) -> None:

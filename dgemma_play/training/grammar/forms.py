@@ -29,8 +29,9 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
 }
 
 
-def sample(rng: random.Random, form: str | None = None) -> Example:
-    """One example, of a form or of a form drawn by its share."""
+def sample(rng: random.Random, form: str | None = None, stand_ins: bool = True) -> Example:
+    """One example, of a form or of a form drawn by its share; see `standins`."""
     if form is None:
         form = rng.choices(tuple(FORMS), [share for _, share in FORMS.values()])[0]
-    return standins.stand_in(rng, FORMS[form][0](rng))
+    example = FORMS[form][0](rng)
+    return standins.stand_in(rng, example) if stand_ins else example
