@@ -16,6 +16,7 @@ from .trace import Trace
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dgemma_play", description=__doc__)
     parser.add_argument("prompt", nargs="?", help="What the drafts should be about.")
+    parser.add_argument("--system", help="Said to the model before the prompt: a role, a voice, a rule.")
     parser.add_argument("--model", default="embedded", help='"embedded", a folder or a name on the Hub.')
     parser.add_argument("--precision", default="auto", help="How weights are kept: auto, fp32, bf16, ...")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
@@ -50,12 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _denoise(options: argparse.Namespace) -> Trace:
     asked = settings.from_arguments(options)
-    settings.check_prompt(options.prompt or "")
+    prompt = settings.behind_system(options.prompt or "", options.system)
+    settings.check_prompt(prompt)
     checkpoints.look_at(options.model)
     from . import denoise, load  # after the checks: importing torch takes seconds
 
     loaded = load(options.model, options.precision, options.device)
-    return terminal.run(Console(), denoise(loaded, options.prompt, asked, rows=options.rows))
+    return terminal.run(Console(), denoise(loaded, prompt, asked, rows=options.rows))
 
 
 if __name__ == "__main__":

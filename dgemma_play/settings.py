@@ -231,6 +231,16 @@ Message = Mapping[str, str]
 ROLES = ("system", "user", "assistant")
 
 
+def behind_system(prompt: Any, system: Any) -> str | tuple[Message, ...]:
+    """A text prompt, behind a system prompt unless that is blank. Raises `InputError` for what is no text."""
+    for name, value in (("prompt", prompt), ("system prompt", system or "")):
+        if not isinstance(value, str):
+            raise InputError(f"The {name} must be text, got {type(value).__name__}.")
+    if not system or not system.strip():
+        return prompt
+    return {"role": "system", "content": system}, {"role": "user", "content": prompt}
+
+
 def check_prompt(prompt: Any) -> tuple[Message, ...]:
     """A string or chat messages as messages of `role` and `content`. Raises `InputError` for all else."""
     if isinstance(prompt, str):

@@ -14,7 +14,7 @@ import gradio as gr
 from dgemma_play.analysis import changes
 from dgemma_play.errors import PlayError, TraceError
 from dgemma_play.messages import Ended, Failed, Note, Queued, Update
-from dgemma_play.settings import KNOBS, Settings
+from dgemma_play.settings import KNOBS, Settings, behind_system
 from dgemma_play.trace import Trace
 
 from . import events
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def endpoint(runner: Runner, files: events.Files) -> Callable[..., Any]:
-    """The function behind /generate; its parameters are the names in `Settings`."""
+    """The function behind /generate; its parameters are the names in `Settings`, and a system prompt."""
 
     def generate(
         request: gr.Request,
@@ -44,8 +44,11 @@ def endpoint(runner: Runner, files: events.Files) -> Callable[..., Any]:
         confidence_threshold: float | None = None,
         max_new_tokens: int | None = None,
         seed: int | None = None,
+        system: str | None = None,
     ) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-        """Write drafts in answer to a prompt. Settings left out take the model's own defaults.
+        """Write drafts in answer to a prompt, behind a system prompt if there is one.
+
+        Settings left out take the model's own defaults.
 
         Returns the texts with their token counts, seeds, steps used, endings and timings, how their tokens
         settled, were revised and lost on the way, and notes on the run; and the trace file (.dgemma), which
@@ -56,7 +59,7 @@ def endpoint(runner: Runner, files: events.Files) -> Callable[..., Any]:
         visitor = events.visitor_of(request)
         try:
             yield from _answers(
-                runner.live(visitor, events.text_of(prompt), Settings.from_dict(values)), files
+                runner.live(visitor, behind_system(prompt, system), Settings.from_dict(values)), files
             )
         except PlayError as error:
             raise gr.Error(str(error), print_exception=False) from None

@@ -69,6 +69,7 @@ class Controls:
     """The components of the column that events need."""
 
     prompt: gr.Textbox
+    system: gr.Textbox
     generate: gr.Button
     stop: gr.Button
     sliders: Mapping[str, gr.Slider]
@@ -125,7 +126,17 @@ def build(defaults: Mapping[str, int | float], canvas_length: int, knows: str = 
         )
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             sliders |= {name: _slider(name, defaults, canvas_length) for name in ADVANCED}
-    return Controls(prompt, generate, stop, sliders, seed, lock)
+            system = gr.Textbox(
+                label="System prompt",
+                info="Said to the model before the prompt: a role, a voice, a rule that all drafts keep to.",
+                lines=2,
+                max_lines=6,
+                max_length=MAX_PROMPT,
+                elem_id="system",
+                buttons=[],
+                visible=not knows,  # such a model would take it for a part of the prompt
+            )
+    return Controls(prompt, system, generate, stop, sliders, seed, lock)
 
 
 def _slider(name: str, defaults: Mapping[str, int | float], canvas_length: int) -> gr.Slider:

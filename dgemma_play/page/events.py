@@ -23,7 +23,7 @@ from gradio.utils import get_upload_folder
 from dgemma_play import codec
 from dgemma_play.errors import InputError, PlayError, TraceError
 from dgemma_play.messages import Ended, Failed, Running
-from dgemma_play.settings import Settings
+from dgemma_play.settings import Settings, behind_system
 from dgemma_play.trace import Trace
 
 from . import figures
@@ -105,12 +105,12 @@ class Events:
     files: Files
 
     def stream(
-        self, visitor: str, prompt: Any, values: Mapping[str, Any]
+        self, visitor: str, prompt: Any, values: Mapping[str, Any], system: Any = None
     ) -> Iterator[tuple[str, int | None]]:
         """Sink records of a run, with its seed once it is known. Whatever goes wrong is a record too."""
         begun: str | None = None  # what was written of this run stays on the page
         try:
-            updates = self.runner.live(visitor, text_of(prompt), Settings.from_dict(values))
+            updates = self.runner.live(visitor, behind_system(prompt, system), Settings.from_dict(values))
             for update in updates:
                 if isinstance(update, Ended):
                     path = self.files.keep(update.trace)
@@ -130,14 +130,14 @@ class Events:
             yield Failed(WRONG, begun).record(), None
 
     def generate(self, sink: gr.HTML, seed_box: gr.Textbox, names: tuple[str, ...]) -> Callable[..., Any]:
-        """Handler of Generate: prompt, a value per name in `names`, seed, lock."""
+        """Handler of Generate: prompt, system prompt, a value per name in `names`, seed, lock."""
 
-        def run(request: gr.Request, prompt: Any, *inputs: Any) -> Iterator[dict[Any, Any]]:
+        def run(request: gr.Request, prompt: Any, system: Any, *inputs: Any) -> Iterator[dict[Any, Any]]:
             *values, seed, locked = inputs
             given = dict(zip(names, values, strict=True))
             if locked is True and seed:
                 given["seed"] = int(seed) if str(seed).strip().isdecimal() else seed
-            for record, drawn in self.stream(visitor_of(request), prompt, given):
+            for record, drawn in self.stream(visitor_of(request), prompt, given, system):
                 yield {sink: record} if drawn is None else {sink: record, seed_box: str(drawn)}
 
         return run
@@ -191,10 +191,3 @@ def data_of(event: gr.EventData) -> Mapping[str, Any]:
     """What the browser sent with an event; anything at all."""
     data = event._data
     return data if isinstance(data, dict) else {}
-
-
-def text_of(prompt: Any) -> str:
-    """`prompt` if it is text: chat messages come in by the package alone."""
-    if not isinstance(prompt, str):
-        raise InputError(f"The prompt must be text, got {type(prompt).__name__}.")
-    return prompt

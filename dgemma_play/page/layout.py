@@ -97,7 +97,7 @@ def build(runner: Runner) -> gr.Blocks:
         private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         # Otherwise Gradio drops what is asked for while the one before it is on its way.
         each: dict[str, Any] = private | {"trigger_mode": "multiple"}
-        inputs = [column.prompt, *column.sliders.values(), column.seed, column.lock]
+        inputs = [column.prompt, column.system, *column.sliders.values(), column.seed, column.lock]
         # The runner keeps the line itself and tells each visitor its place, so Gradio lets everybody in.
         column.generate.click(
             on.generate(sink, column.seed, tuple(column.sliders)),

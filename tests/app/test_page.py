@@ -400,6 +400,23 @@ def test_a_heatmap_and_the_timeline_open_as_figures(site: Site, visit: Visit) ->
     expect(page.locator("#figure")).to_be_hidden()
 
 
+def test_a_system_prompt_is_asked_for_where_the_model_can_hear_it(
+    scripted: Callable[..., Site], site: Site, visit: Visit
+) -> None:
+    expect(visit(site.url).get_by_label("System prompt")).to_have_count(0)
+    other = scripted(SMALL)
+    page = visit(other.url)
+    page.get_by_text("Advanced").click()
+    page.get_by_label("System prompt").fill("Write like a sailor.")
+    generate(page, "A letter home.")
+    other.release()
+    expect(progress(page)).to_contain_text("Finished")
+    assert [message["content"] for message in other.runs[0].facts.prompt] == [
+        "Write like a sailor.",
+        "A letter home.",
+    ]
+
+
 def test_on_a_phone_the_settings_are_one_line_that_unfolds(
     scripted: Callable[..., Site], visit: Visit
 ) -> None:

@@ -23,7 +23,7 @@ from dgemma_play import codec
 from dgemma_play.analysis import changes
 from dgemma_play.errors import InputError, TraceError
 from dgemma_play.page import api, events
-from dgemma_play.settings import KNOBS, Settings, check_prompt
+from dgemma_play.settings import KNOBS, Settings, behind_system, check_prompt
 from dgemma_play.trace import Trace
 from tests.app.conftest import Site
 from tests.app.test_runs import wait_until
@@ -48,10 +48,10 @@ def test_generate_is_the_only_public_endpoint(client: Any) -> None:
 def test_its_parameters_are_the_settings_and_all_but_the_prompt_are_optional(client: Any) -> None:
     described: Any = client.view_api(return_format="dict", print_info=False)
     parameters = described["named_endpoints"]["/generate"]["parameters"]
-    assert {each["parameter_name"] for each in parameters} == {"prompt", *KNOBS}
+    assert {each["parameter_name"] for each in parameters} == {"prompt", "system", *KNOBS}
     assert [each["parameter_name"] for each in parameters if not each["parameter_has_default"]] == ["prompt"]
     function = api.endpoint(None, events.Files())  # pyright: ignore[reportArgumentType]: it isn't called
-    assert set(inspect.signature(function).parameters) == {"request", "prompt", *KNOBS}
+    assert set(inspect.signature(function).parameters) == {"request", "prompt", "system", *KNOBS}
 
 
 def test_a_prompt_alone_is_enough(client: Any, site: Site) -> None:
@@ -161,6 +161,21 @@ def test_a_bad_prompt_is_refused_by_package_and_command_line(
         check_prompt(prompt)
     assert terminal.main([prompt]) == 2
     assert capsys.readouterr().err.startswith(sentence)
+
+
+def test_a_system_prompt_goes_before_the_prompt(client: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    _, path = client.predict("a fox", drafts=1, steps=2, system="Be brief.", api_name="/generate")
+    asked = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "a fox"},
+    ]
+    assert list(Trace.load(path).prompt) == asked
+    assert list(behind_system("a fox", "Be brief.")) == asked
+    assert behind_system("a fox", " \n") == behind_system("a fox", None) == "a fox"
+    with pytest.raises(AppError, match="The system prompt must be text"):
+        client.predict("a fox", system=7, api_name="/generate")
+    assert terminal.main(["", "--system", "Be brief."]) == 2
+    assert "The prompt is empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("prompt", [None, 7, ["a"], {"role": "user"}])

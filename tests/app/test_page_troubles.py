@@ -21,6 +21,7 @@ from dgemma_play import codec
 from dgemma_play.errors import TraceError
 from dgemma_play.page import events
 from dgemma_play.runs import FAILED, Job, Runner
+from dgemma_play.settings import KNOBS
 from tests.app.conftest import Site
 from tests.app.test_page import LONG, SMALL, creep, generate, progress, texts
 from tests.app.test_runs import wait_until
@@ -29,6 +30,7 @@ from tests.synthetic import HOSTILE
 
 Visit = Callable[..., Page]
 Make = Callable[..., Site]
+PARAMETERS = 2 + len(KNOBS)  # of the endpoint: prompt, system prompt, settings
 LAST = str(max(len(track.step) for track in SMALL.tracks) - 1)
 
 
@@ -55,7 +57,7 @@ def join(site: Site, visitor: str) -> None:
     """Ask for a run as `visitor`, and never listen to what becomes of it."""
     dependencies = json.loads(get(f"{site.url}config")[1])["dependencies"]
     number = next(each["id"] for each in dependencies if each["api_name"] == "generate")
-    data = ["a fox", *[None] * 9]
+    data = ["a fox", *[None] * (PARAMETERS - 1)]
     status, _ = post(f"{site.url}gradio_api/queue/join", fn_index=number, session_hash=visitor, data=data)
     assert status == 200
 
@@ -269,7 +271,7 @@ def test_the_server_keeps_no_history_and_takes_no_uploads(site: Site) -> None:
 def test_what_no_client_would_send_is_refused_by_the_table_too(
     site: Site, values: str, sentence: str
 ) -> None:
-    body = f'{{"data": {values[:-1]}{", null" * (9 - len(json.loads(values)) + 1)}]}}'
+    body = f'{{"data": {values[:-1]}{", null" * (PARAMETERS - len(json.loads(values)))}]}}'
     request = urllib.request.Request(
         f"{site.url}gradio_api/call/generate", body.encode(), {"Content-Type": "application/json"}
     )
