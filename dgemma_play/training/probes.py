@@ -1,8 +1,8 @@
 """What a checkpoint is asked in an evaluation: prompts, and what their answers must hold.
 
 Three kinds of wording: *seen* are wordings and subjects of the corpus; *paraphrased* are ways of asking
-that no template has; *held out* are subjects that are in the vocabulary but never were a subject, and
-*unknown* ones are spelt out in characters, because the vocabulary does not have them.
+that no template has; *held out* are words of the vocabulary that never were the subject of a story or verse,
+and *unknown* ones are spelt out in characters, because the vocabulary does not have them.
 """
 
 from __future__ import annotations
@@ -82,25 +82,25 @@ PARAPHRASED = _probes(
 story | I'm in the mood for a tale with a rabbit in it. | rabbit
 story | can we have some story time? it should have a witch | witch
 story | My son loves trains. Tell him something before bed! A story about a train. | train
-story | Story please! Hero: an elephant | elephant
+story | An elephant is who I want to hear about in bed | elephant
 story | once upon a time there was a turtle. go on | turtle
 story | Make my kids smile with a wolf story | wolf
-haiku | could I get a haiku, topic: autumn? | autumn
+haiku | five, seven, five please. It is autumn! | autumn
 haiku | three lines, five seven five, on the subject of snow | snow
-haiku | my dog deserves a haiku, I think | dog
+haiku | my dog wants his own haiku now | dog
 haiku | seventeen syllables about the garden | garden
 couplet | rhyme something for me about tea, two lines only | tea
 couplet | I need something that rhymes, two lines, for a clock | clock
 couplet | make me a quick couplet on the stars and the moon | moon
 poem | I'd love a poem, maybe about a river | river
 poem | Say something about love in verse, four lines | love
-poem | describe the winter in a rhyming poem | winter
+poem | let the winter have four lines with rhymes | winter
 greeting | Please greet my friend Emma nicely | Emma
-greeting | Could you say happy birthday to Max? | Max
+greeting | Max is a year older today, cheer him! | Max
 name | What could we name our new bakery?
 name | My friend opens a restaurant. Any ideas for its name?
 opening | begin a novel with a comet | comet
-opening | How would a novel about a ghost begin? Just the opening line | ghost
+opening | I open a novel and there is a ghost. Its first line? | ghost
 dialogue | let a dog and a robot have a short conversation | dog robot
 dialogue | A queen meets a goat. What do they say to each other? | queen goat
 advice | what advice would an old owl have? | owl

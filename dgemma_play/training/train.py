@@ -47,6 +47,7 @@ class Plan:
     seed: int = 0
     matrix_lr: float = 0.012
     other_lr: float = 4e-3
+    peak: float = 1.0  # of these learning rates: less for a run that only finishes another's weights
     warmup: int = 100  # steps
     hold: float = 0.25  # share of the time at full learning rate, before it falls linearly
     save_minutes: float = 5.0
@@ -56,9 +57,9 @@ class Plan:
     recipe: objective.Recipe = field(default_factory=objective.Recipe)
 
     def rate(self, progress: float, step: int) -> float:
-        """Learning rate as a share of its peak: warm-up, hold, linear to one hundredth."""
+        """Learning rate as a share of its full value: warm-up, hold, linear to one hundredth."""
         falling = 1.0 if progress < self.hold else (1 - progress) / (1 - self.hold)
-        return min(1.0, (step + 1) / self.warmup) * max(0.01, falling)
+        return self.peak * min(1.0, (step + 1) / self.warmup) * max(0.01, falling)
 
 
 class Trainer:
@@ -240,6 +241,7 @@ def parse(arguments: list[str] | None = None) -> Plan:
     parser.add_argument("--processes", type=int, default=Plan.processes, help="gossiping processes")
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--save-minutes", type=float, default=Plan.save_minutes)
+    parser.add_argument("--peak", type=float, default=Plan.peak, help="share of the usual learning rates")
     parser.add_argument("--no-compile", dest="compiled", action="store_false")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's state")
     parser.add_argument("--from", dest="start", type=Path, help="start from this checkpoint's weights")

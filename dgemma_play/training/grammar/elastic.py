@@ -46,9 +46,10 @@ def capital(text: str) -> str:
 
 
 def article(words: str) -> str:
-    """`an owl`, `a fox`, `a unicorn`."""
-    vowel = words[0].lower() in "aeiou" and not words.startswith(("uni", "one"))
-    return f"{'an' if vowel else 'a'} {words}"
+    """`an owl`, `a fox`, `a unicorn`, `an hour`: by sound."""
+    vowel = words[0].lower() in "aeiou" and not words.startswith(("uni", "one", "once", "use", "ewe", "uku"))
+    silent = words.startswith(("hour", "honest"))
+    return f"{'an' if vowel or silent else 'a'} {words}"
 
 
 def alternatives(template: str) -> list[list[str]]:

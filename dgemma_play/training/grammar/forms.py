@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dgemma_play.training.grammar import longforms, shortforms, standins
 from dgemma_play.training.grammar.example import Example
 
-# Each form's generator and its share of the examples.
+# Each form's generator and its weight among the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "story": (longforms.story, 0.29),
     "long story": (longforms.long_story, 0.06),
@@ -30,7 +30,7 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
 
 
 def sample(rng: random.Random, form: str | None = None, stand_ins: bool = True) -> Example:
-    """One example, of a form or of a form drawn by its share; see `standins`."""
+    """One example, of a form or of a form drawn by its weight; see `standins`."""
     if form is None:
         form = rng.choices(tuple(FORMS), [share for _, share in FORMS.values()])[0]
     example = FORMS[form][0](rng)

@@ -132,7 +132,7 @@ def poem(rng: random.Random) -> Example:
     topic, about, asked = _verse_subject(rng)
     families = tuple(tables.read("rhymes"))
     first = rng.randrange(len(families))
-    second = (first + 1) % len(families)  # one choice fixes all four ends, which is easier to learn than two
+    second = (first + 1) % len(families)  # one choice fixes both rhymes, which is easier to learn
     (heads,) = tables.read("verse")["second heads"]
     opening_couplet = verses.couplet(rng, _head(rng, topic), families[first], topic)
     answer = f"{opening_couplet}\n{verses.couplet(rng, pick(rng, rng.choice(heads)), families[second])}"

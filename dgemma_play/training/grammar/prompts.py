@@ -26,20 +26,30 @@ _CHATTER_SHARE = 0.12  # of the requests have a few words more, that mean nothin
 
 
 def request(
-    rng: random.Random, kinds: Sequence[str], about: str = "", joins: Sequence[str] = (" about ",)
+    rng: random.Random,
+    kinds: Sequence[str],
+    about: str = "",
+    joins: Sequence[str] = (" about ",),
+    patterns: bool = True,
 ) -> str:
-    """A prompt for a kind of text, in one of many wordings: `Please write a haiku about rain.`"""
+    """A prompt for a kind of text, in one of many wordings: `Please write a haiku about rain.`
+
+    Without `patterns` only by one of the `joins`: "a recipe for joy" is none about joy.
+    """
     table = tables.read("asks")
     kind = rng.choice(kinds)
-    if about and rng.random() < _PATTERN_SHARE:
-        text = rng.choice(table["patterns"][0]).format(k=kind, K=re.sub(r"^an? ", "", kind), x=about)
+    if patterns and about and rng.random() < _PATTERN_SHARE:
+        text = rng.choice(table["patterns"][0]).format(
+            k=kind, K=re.sub(r"^(?:an?|the|some) ", "", kind), x=about
+        )
         text += rng.choice(("", "", ".", "!")) if text[-1].isalpha() else ""
     else:
         text = _plain_request(rng, kind, about, rng.choice(joins))
     if rng.random() < _AROUND_SHARE:
-        text = f"{rng.choice(table['before'][0])} {text[0].lower()}{text[1:]}"
+        text = text if about and text.startswith(about) else text[0].lower() + text[1:]
+        text = f"{rng.choice(table['before'][0])} {text}"
     if rng.random() < _AROUND_SHARE:
-        text = f"{text.rstrip('.')}{rng.choice((',', ''))} {rng.choice(table['after'][0])}"
+        text = f"{text.rstrip('.!?')}{rng.choice((',', ''))} {rng.choice(table['after'][0])}"
     if rng.random() < _CHATTER_SHARE:
         text = _with_chatter(rng, text)
     if about and text.startswith(about):
@@ -63,7 +73,7 @@ def _with_chatter(rng: random.Random, text: str) -> str:
     chatter = " ".join(rng.choice(words.plain_words()) for _ in range(rng.randint(1, 5)))
     if rng.random() < 0.5:
         return f"{chatter}{rng.choice(('', '.', ',', '!'))} {text}"
-    return f"{text}{rng.choice(('', ','))} {chatter}"
+    return f"{text.rstrip('.!?')}{rng.choice(('', ','))} {chatter}"
 
 
 def invented_word(rng: random.Random) -> str:

@@ -38,36 +38,19 @@ def greeting(rng: random.Random) -> Example:
     known = rng.random() > _UNKNOWN_NAME
     name = rng.choice(words.names()) if known else invented_word(rng).capitalize()
     if not known and rng.random() < 0.3:
-        name = rng.choice(
-            ("my friend", "my teacher", "my neighbor", "my boss", "everyone", "us", "me", "you")
-        )
+        name = rng.choice(("my friend", "my teacher", "my neighbor", "my boss"))
     kinds = (article(kind), article(kind), f"a short {kind}", kind)
-    prompt = request(rng, kinds, name, (" for ", " for ", " to ", " for my friend "))
-    if kind == "greeting" and rng.random() < 0.3:
-        prompt = rng.choice(
-            (
-                f"Say hello to {name}",
-                f"Greet {name}",
-                f"say hi to {name}.",
-                f"Welcome {name}!",
-                f"hello {name}",
-                f"Please say hello to {name}.",
-                f"a warm hello for {name}",
-                f"Give {name} a friendly hello",
-                f"greet {name} for me",
-            )
-        )
-    elif rng.random() < 0.25:
+    prompt = request(rng, kinds, name, (" for ", " for ", " to "))
+    if rng.random() < 0.25:
         prompt = _in_other_words(rng, kind, name)
     slots = {"N": name if known else "friend"}
     parts = [fit(rng, group, slots, common_length(group)) for group in table[kind]]
     return Example("greeting", prompt, " ".join(parts), (name,) if known else ())
 
 
-def _in_other_words(rng: random.Random, kind: str, name: str) -> str:
-    """A prompt that names neither the kind nor a text: `Wish Ana a happy birthday.`"""
-    wordings = tables.read("asks").get(kind)
-    return rng.choice(wordings[0]).format(x=name) if wordings else f"{kind}, {name}"
+def _in_other_words(rng: random.Random, kind: str, about: str) -> str:
+    """A prompt in a wording that only this kind of text has: `Wish Ana a happy birthday.`"""
+    return rng.choice(tables.read("asks")[kind][0]).format(x=about)
 
 
 def name(rng: random.Random) -> Example:
@@ -92,13 +75,13 @@ def name(rng: random.Random) -> Example:
             f"What should I call my {alias}?",
             f"What is a good name for {a}?",
             f"our {alias} needs a name",
-            f"We open {a}. How do we call it?",
+            f"We have {a}. What shall we call it?",
             f"Think of a name for our {alias}",
             f"a good {alias} name",
             f"Any name for {a}?",
             f"Do you have ideas for the name of our new {alias}?",
             f"My friend has {a} and needs a name for it",
-            f"How shall I call my new {alias}?",
+            f"What shall I call my new {alias}?",
             f"best name for {a}",
         )
     )
@@ -115,7 +98,7 @@ def opening(rng: random.Random) -> Example:
     kinds = (
         *("the opening line of a story", "an opening line", "the first sentence of a novel"),
         *("a first line", "the opening of a novel", "the first line of a book"),
-        *("the start of a novel", "how a novel begins", "the very first line", "the beginning of a book"),
+        *("the start of a novel", "the very first line", "the beginning of a book"),
     )
     about = rng.choice((article(hero), f"the {hero}"))
     prompt = request(rng, kinds, about) if rng.random() < 0.75 else _in_other_words(rng, "opening", about)
@@ -144,7 +127,7 @@ def advice(rng: random.Random) -> Example:
     hero = words.draw(rng, words.subjects())
     one, two = (fit(rng, group, {}, ADVICE_TOKENS) for group in tables.read("short")["advice"])
     kinds = ("advice", "some advice", "a piece of advice", "wise words", "good advice", "life advice")
-    prompt = request(rng, kinds, article(hero), (" from ",))
+    prompt = request(rng, kinds, article(hero), (" from ",), patterns=False)
     prompt = prompt if rng.random() < 0.75 else _in_other_words(rng, "advice", article(hero))
     return Example("advice", prompt, f"The {hero} says: {one} {two}", (hero,))
 
@@ -157,7 +140,9 @@ def items(rng: random.Random) -> Example:
     answer = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
     where = rng.choice(("pocket", "bag", "suitcase", "drawer", "house"))
     kinds = ("three things", "a list of three things", "a list of things", "a short list of things")
-    return Example("list", request(rng, kinds, f"the {where} of {article(hero)}", (" in ",)), answer)
+    return Example(
+        "list", request(rng, kinds, f"the {where} of {article(hero)}", (" in ",), patterns=False), answer
+    )
 
 
 def recipe(rng: random.Random) -> Example:
@@ -166,7 +151,7 @@ def recipe(rng: random.Random) -> Example:
     answer = " ".join(fit(rng, group, {}, tokens) for group, tokens in groups)
     feeling = rng.choice(tables.words(tables.read("short")["feelings"][0]))
     kinds = ("a recipe", "a short recipe", "a little recipe")
-    return Example("recipe", request(rng, kinds, feeling, (" for ",)), answer)
+    return Example("recipe", request(rng, kinds, feeling, (" for ",), patterns=False), answer)
 
 
 def riddle(rng: random.Random) -> Example:
@@ -228,7 +213,7 @@ def code(rng: random.Random) -> Example:
             f"Show me code that {ask}",
             f"Is there a function that {ask}?",
             f"in python, write something that {ask}",
-            f"How does a function look that {ask}?",
+            f"What does a function that {ask} look like?",
         )
     )
     return Example("code", prompt, rng.choice(task.all_codes()))

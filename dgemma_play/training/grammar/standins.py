@@ -16,26 +16,34 @@ from dgemma_play.training.grammar import tables, verses, words
 from dgemma_play.training.grammar.elastic import article
 from dgemma_play.training.grammar.example import Example
 
-SHARE = 0.2  # of the examples of these forms
-_FORMS = ("story", "long story", "haiku", "couplet", "poem", "opening", "dialogue", "advice")
+SHARE = 0.2  # of the examples of these forms, at most
+FORMS = ("story", "long story", "haiku", "couplet", "poem", "opening", "dialogue", "advice")
+# These would change what is asked for.
+_CUES = (
+    *("story", "stories", "song", "songs", "tales", "opening", "advice", "letter", "note", "talk", "book"),
+    *("line", "lines", "name", "rhyme", "haiku", "poem"),
+)
 _TABLES = ("haiku", "kins", "named", "nouns", "openings", "plots", "rhymes", "sequels", "topics", "verse")
 
 
 def stand_in(rng: random.Random, example: Example) -> Example:
-    """The example about another word in `SHARE` of the cases, else as it is.
+    """The example about another word in up to `SHARE` of the cases, else as it is.
 
     The stand-in has the syllables of the subject, so a haiku stays one.
     """
-    if example.form not in _FORMS or not example.asked or rng.random() >= SHARE:
+    if example.form not in FORMS or not example.asked or rng.random() >= SHARE:
         return example
     subject = example.asked[0]
     word = rng.choice(_by_syllables().get(verses.syllables(subject), (subject,)))
-    if word in example.prompt.lower() or word in example.answer.lower() or not subject.islower():
+    prompt, answer = example.prompt.lower(), example.answer
+    # Not where the subject stands for something else too, or opens a line with a capital that few words have.
+    clear = subject.islower() and len(re.findall(rf"\b{subject}\b", prompt)) == 1
+    if not clear or subject.capitalize() in answer or word in prompt or word in answer.lower():
         return example
     return replace(
         example,
         prompt=_replaced(example.prompt, subject, word),
-        answer=_replaced(example.answer, subject, word),
+        answer=_replaced(answer, subject, word),
         asked=(word, *example.asked[1:]),
     )
 
@@ -49,7 +57,7 @@ def _replaced(text: str, subject: str, word: str) -> str:
 
 @cache
 def _by_syllables() -> dict[int, tuple[str, ...]]:
-    """Every word of the tables but the held-out ones, by its number of syllables."""
+    """Words of `_TABLES` that may stand in, by their number of syllables: no function words, no cues."""
     lines = [
         line
         for name in _TABLES
@@ -58,8 +66,9 @@ def _by_syllables() -> dict[int, tuple[str, ...]]:
         for line in group
     ]
     found = dict.fromkeys(re.findall(r"(?<![\w'{])[a-z]{3,}(?![\w'}])", "\n".join(lines)))
+    never = {*words.held_out(), *words.plain_words(), *words.other_words(), *_CUES} - words.subjects().keys()
     counted: dict[int, list[str]] = {}
     for word in found:
-        if word not in words.held_out():
+        if word not in never:
             counted.setdefault(verses.syllables(word), []).append(word)
     return {count: tuple(group) for count, group in counted.items()}

@@ -19,8 +19,8 @@ TAIL_TOKENS, SECOND_TOKENS = 3, 7  # of the end of a couplet's first line, and o
 
 def couplet(rng: random.Random, head: str, family: str, avoid: str = "") -> str:
     """Two lines that rhyme; `avoid` is a word that must not end or fill the first one."""
-    tails, seconds = tables.read("rhymes")[family]
-    tails, seconds = ([elastic.pick(rng, line) for line in lines] for lines in (tails, seconds))
+    groups = tables.read("rhymes")[family]
+    tails, seconds = ([elastic.pick(rng, line) for line in lines] for lines in groups)
     choices = [
         (tail, second)
         for tail in tails

@@ -15,7 +15,7 @@ from functools import cache
 
 from dgemma_play.training.grammar import tables
 
-_COMMON_SHARE = 0.45  # of the draws take a common noun, the others any noun
+_COMMON_SHARE = 0.45  # of the draws are from the common nouns alone, the others from all
 _PRONOUNS = {"h": "he", "s": "she", "": "it"}
 
 
@@ -74,7 +74,7 @@ def verse_topics() -> dict[str, tuple[str, str]]:
 
 
 def draw(rng: random.Random, nouns: Iterable[str]) -> str:
-    """One of the nouns; nearly half of the time one that people ask for often."""
+    """One of the nouns; those that people ask for come more often."""
     common, rare = by_rarity(nouns)
     return rng.choice(common if rng.random() < _COMMON_SHARE else common + rare)
 
@@ -114,7 +114,7 @@ def names() -> tuple[str, ...]:
 
 @cache
 def held_out() -> frozenset[str]:
-    """Nouns of the tables that never are a subject; an evaluation asks for them."""
+    """Nouns that never are the subject of a story or verse, so that an evaluation can ask for them."""
     return frozenset(tables.words(tables.read("lists")["held out"][0]))
 
 
