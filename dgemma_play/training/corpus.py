@@ -39,7 +39,7 @@ SHAPES = ((26, CANVAS, 24), (26, 44, 32), (26, 28, 44), (96, CANVAS, 12))  # pro
 
 
 def draw(count: int, seed: int, stand_ins: bool = True) -> list[grammar.Example]:
-    """Examples of all forms by their weights; without stand-ins every one is about a subject that suits it."""
+    """Examples of all forms by their weights; without stand-ins each is about a subject that suits it."""
     rng = random.Random(seed)
     return [grammar.sample(rng, stand_ins=stand_ins) for _ in range(count)]
 
