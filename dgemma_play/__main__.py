@@ -16,7 +16,9 @@ from .trace import Trace
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dgemma_play", description=__doc__)
     parser.add_argument("prompt", nargs="?", help="What the drafts should be about.")
-    parser.add_argument("--system", help="Said to the model before the prompt: a role, a voice, a rule.")
+    parser.add_argument(
+        "--system", help="Said before the prompt: a role, a voice, a rule (the embedded model knows none)."
+    )
     parser.add_argument("--model", default="embedded", help='"embedded", a folder or a name on the Hub.')
     parser.add_argument("--precision", default="auto", help="How weights are kept: auto, fp32, bf16, ...")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")

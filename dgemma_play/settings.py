@@ -233,10 +233,11 @@ ROLES = ("system", "user", "assistant")
 
 def behind_system(prompt: Any, system: Any) -> str | tuple[Message, ...]:
     """A text prompt, behind a system prompt unless that is blank. Raises `InputError` for what is no text."""
-    for name, value in (("prompt", prompt), ("system prompt", system or "")):
+    system = "" if system is None else system
+    for name, value in (("prompt", prompt), ("system prompt", system)):
         if not isinstance(value, str):
             raise InputError(f"The {name} must be text, got {type(value).__name__}.")
-    if not system or not system.strip():
+    if not system.strip():
         return prompt
     return {"role": "system", "content": system}, {"role": "user", "content": prompt}
 
@@ -252,9 +253,8 @@ def check_prompt(prompt: Any) -> tuple[Message, ...]:
     checked = tuple(_check_message(message) for message in messages)
     length = sum(len(message["content"]) for message in checked)
     if length > MAX_PROMPT:
-        raise InputError(
-            f"The prompt has {length:,} characters, at most {MAX_PROMPT:,} are read: shorten it."
-        )
+        what = "The prompt has" if len(checked) == 1 else "All messages together have"
+        raise InputError(f"{what} {length:,} characters, at most {MAX_PROMPT:,} are read: shorten it.")
     return checked
 
 

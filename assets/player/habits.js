@@ -6,7 +6,7 @@ const HABITS = {
   colour: COLOURS.map(([value]) => value),
   far: SHOWS.map(([value]) => value),
   near: SHOWS.map(([value]) => value),
-  speed: [0.5, 1, 2],
+  speed: SPEEDS.map(([value]) => Number(value)),
 };
 
 /** @returns {Object} a part of the player's state */
@@ -19,12 +19,12 @@ function readHabits() {
   }
 }
 
-/** @param {Object} patch a change of the state @param {Object} state after it */
-function keepHabits(patch, state) {
-  const names = Object.keys(HABITS);
-  if (!names.some((name) => name in patch)) return;
+/** Only what was changed: another tab may have changed the rest. @param {Object} patch a change of the player's state */
+function keepHabits(patch) {
+  const changed = Object.entries(patch).filter(([name]) => name in HABITS);
+  if (!changed.length) return;
   try {
-    localStorage.setItem(HABITS_KEY, JSON.stringify(Object.fromEntries(names.map((name) => [name, state[name]]))));
+    localStorage.setItem(HABITS_KEY, JSON.stringify({ ...readHabits(), ...Object.fromEntries(changed) }));
   } catch {
     // The page works without.
   }

@@ -73,7 +73,7 @@ class Player {
   /** The one way to change what is shown. Drawn in the next frame, newest wins; `now` draws at once. */
   change(patch, now = false) {
     Object.assign(this.state, patch);
-    if (this.remembers) keepHabits(patch, this.state);
+    if (this.remembers) keepHabits(patch);
     if (now) this.render();
     else if (!this.scheduled) this.scheduled = requestAnimationFrame(() => this.render());
   }

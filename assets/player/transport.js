@@ -1,5 +1,7 @@
 /* The bar under the wall: play, speed, and the step slider over the curves of the run. */
 
+const SPEEDS = [["0.5", "½×"], ["1", "1×"], ["2", "2×"]];
+
 class Transport {
   constructor({ act, sizes }) {
     this.sizes = sizes;
@@ -7,7 +9,7 @@ class Transport {
     this.play.className = "play";
     this.playIcon = icon("play");
     this.play.append(this.playIcon);
-    this.speed = segments("Speed", [["0.5", "½×"], ["1", "1×"], ["2", "2×"]], (value) => act.speed(Number(value)));
+    this.speed = segments("Speed", SPEEDS, (value) => act.speed(Number(value)));
     this.speed.element.classList.add("mini");
     this.curves = el("canvas");
     this.curves.setAttribute("aria-hidden", "true");

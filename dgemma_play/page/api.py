@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def endpoint(runner: Runner, files: events.Files) -> Callable[..., Any]:
-    """The function behind /generate; its parameters are the names in `Settings`, and a system prompt."""
+    """The function behind /generate; it takes a prompt, the names in `Settings`, and a system prompt."""
 
     def generate(
         request: gr.Request,

@@ -172,8 +172,11 @@ def test_a_system_prompt_goes_before_the_prompt(client: Any, capsys: pytest.Capt
     assert list(Trace.load(path).prompt) == asked
     assert list(behind_system("a fox", "Be brief.")) == asked
     assert behind_system("a fox", " \n") == behind_system("a fox", None) == "a fox"
-    with pytest.raises(AppError, match="The system prompt must be text"):
-        client.predict("a fox", system=7, api_name="/generate")
+    for wrong in (7, False):
+        with pytest.raises(AppError, match="The system prompt must be text"):
+            client.predict("a fox", system=wrong, api_name="/generate")
+    with pytest.raises(InputError, match="All messages together have 100,001 characters"):
+        check_prompt(behind_system("a" * 50_000, "b" * 50_001))
     assert terminal.main(["", "--system", "Be brief."]) == 2
     assert "The prompt is empty" in capsys.readouterr().err
 

@@ -1037,9 +1037,13 @@ def test_a_reload_keeps_how_somebody_likes_to_look(visit: Callable[..., Page]) -
     page.get_by_role("radio", name="entropy").click()
     page.get_by_role("radio", name="best guess").click()
     page.get_by_role("radio", name="2×").click()
+    page.locator(".card").first.click()
+    page.get_by_role("radio", name="grain").click()  # close up, where tokens are the rule
     page.reload()
     for name in ("entropy", "best guess", "2×"):
         expect(page.get_by_role("radio", name=name)).to_be_checked()
+    page.locator(".card").first.click()
+    expect(page.get_by_role("radio", name="grain")).to_be_checked()
 
     page.evaluate("localStorage['dgemma-habits'] = JSON.stringify({ colour: '<img>', far: 3, speed: 2 })")
     page.reload()
@@ -1245,6 +1249,9 @@ def test_an_exported_page_needs_nothing_but_itself(open_page: Callable[..., Page
     slide(page, 0)
     assert readable(page, 0) == ""
     assert page.get_by_role("button", name="Heatmap").count() == 0
+    page.get_by_role("radio", name="entropy").click()
+    page.reload()
+    expect(page.get_by_role("radio", name="confidence")).to_be_checked()  # it keeps nothing
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])

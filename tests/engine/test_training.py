@@ -155,7 +155,18 @@ def test_places_and_things_have_one_length() -> None:
 
 
 def test_words_of_which_one_is_drawn_are_equally_long() -> None:
-    names = ("haiku", "verse", "greetings", "rhymes", "openings")
+    names = (
+        "chat",
+        "dialogues",
+        "greetings",
+        "haiku",
+        "named",
+        "openings",
+        "plots",
+        "rhymes",
+        "sequels",
+        "verse",
+    )
     lines = [
         line for name in names for groups in tables.read(name).values() for group in groups for line in group
     ]
@@ -163,6 +174,19 @@ def test_words_of_which_one_is_drawn_are_equally_long() -> None:
     assert len(choices) > 300
     assert [c for c in choices if {elastic.length(word) for word in c} != {1}] == []
     assert elastic.alternatives("a red/blue hat and/or shoes") == [["red", "blue"], ["and", "or"]]
+
+
+def test_articles_follow_the_sound() -> None:
+    for words_with_article in (
+        "an owl",
+        "a fox",
+        "a unicorn",
+        "an hour",
+        "an honest baker",
+        "a ewe",
+        "a ukulele",
+    ):
+        assert elastic.article(words_with_article.partition(" ")[2]) == words_with_article
 
 
 def test_haiku_lines_have_five_seven_and_five_syllables() -> None:

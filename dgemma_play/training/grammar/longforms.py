@@ -19,13 +19,9 @@ def story(rng: random.Random) -> Example:
     about, asked = _story_subject(rng, cast)
     if rng.random() < _UNKNOWN_SUBJECT:
         about, asked = article(invented_word(rng)), ()
-    kinds = ("a story", "a short story", "a tiny story", "a little story", "a bedtime story", "a tale")
-    kinds += (
-        "a small story",
-        "a story to read in bed",
-        "a fairy tale",
-        "some story",
-        "a nice story",
+    kinds = (
+        *("a story", "a short story", "a tiny story", "a little story", "a bedtime story", "a tale"),
+        *("a small story", "a story to read in bed", "a fairy tale", "some story", "a nice story"),
         "a quick story",
     )
     joins = (" about ", " about ", " about ", " with ", " of ", " where you meet ")
