@@ -93,7 +93,7 @@ class Recorder:
             ended=_ending(frames[-1], answer, facts) or cut_off,
             text=self._run.vocabulary.text(answer[~np.isin(answer, facts.eos_ids)].tolist()),
             steps_used=self._steps_used[draft],
-            seconds=np.array([seconds for _, seconds in self._kept[draft]]),
+            seconds=np.round([seconds for _, seconds in self._kept[draft]], 4),  # as a file keeps them
             canvas_ended=tuple(frame.ended for frame in frames),
             **columns,
         )

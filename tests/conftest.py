@@ -83,7 +83,7 @@ def random_loaded(loaded: Any) -> Callable[..., Any]:
         model.to(dtype)  # pyright: ignore[reportArgumentType]: torch's stub of Module.to
         model.generation_config.pad_token_id = 0
         # So many end-of-text tokens that some drafts meet one by chance, in one block or another.
-        model.generation_config.eos_token_id = [1, *range(100, 130)]
+        model.generation_config.eos_token_id = [1, *range(100, 150)]
         return dataclasses.replace(loaded, model=model, name="random")
 
     return make
