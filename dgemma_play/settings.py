@@ -106,7 +106,7 @@ class Settings:
         unit="passes",
     )
     t_max: float | None = knob(None, 0.01, 5, "How boldly the first words are chosen.")
-    t_min: float | None = knob(None, 0.01, 5, "How carefully the last words are chosen: lower is safer.")
+    t_min: float | None = knob(None, 0.01, 5, "How carefully the last words are chosen; very low is hasty.")
     entropy_bound: float | None = knob(
         None,
         0,

@@ -232,6 +232,9 @@ globalThis.DGemmaPage = (() => {
     });
     fold();
     listPrompts();
+    // After a reload the wall shows the last run, and the box its prompt.
+    const [last] = memory.read(PROMPTS) ?? [];
+    if (typeof last === "string") type(promptBox(), last);
   }
 
   // Under a figure no key is the page's or the player's, and Escape first closes what lies over them.

@@ -79,7 +79,7 @@ def test_a_visitor_writes_looks_closer_and_finds_everything_again(site: Site, vi
     page = visit(site.url, reduced_motion="no-preference")
     expect(progress(page)).to_contain_text("A recorded run")
     page.locator("#knob-drafts input[type=number]").fill("3")
-    finished = write(page, "Write a short story about a fox.")
+    finished = write(page, "Write a story about a bear.")
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
     expect(page.locator(".card")).to_have_count(3)
 
@@ -117,6 +117,7 @@ def test_a_visitor_writes_looks_closer_and_finds_everything_again(site: Site, vi
     expect(progress(page)).to_contain_text("Finished")
     assert page.evaluate("document.body.classList.contains('dark')")
     assert texts(page) == finished
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("Write a story about a bear.")
 
 
 def test_the_first_frame_is_on_the_page_before_the_third_pass_is_computed(
@@ -353,6 +354,14 @@ def test_examples_and_earlier_prompts_fill_the_prompt(scripted: Callable[..., Si
     box.fill("Something else.")
     page.get_by_label("Earlier prompts").select_option(label="Write a riddle about the moon.")
     expect(box).to_have_value("Write a riddle about the moon.")
+
+    page.reload()
+    expect(box).to_have_value("Write a riddle about the moon.")
+    page.get_by_role("button", name="Generate").click()
+    site.release()
+    expect(progress(page)).to_contain_text("Finished")
+    wait_until(lambda: len(site.runs) == 2)
+    assert site.runs[1].facts.prompt[0]["content"] == "Write a riddle about the moon."
 
 
 def test_a_locked_seed_gives_the_same_text_again_and_an_unlocked_one_does_not(
