@@ -41,6 +41,8 @@ globalThis.DGemmaPage = (() => {
     complain("");
     byId("why").hidden = true;
     remember(promptBox().value);
+    // On a phone the drafts lie under the settings.
+    if (matchMedia("(max-width: 760px)").matches) byId("player-root").scrollIntoView();
   }
 
   function idle() {

@@ -438,6 +438,19 @@ def test_on_a_phone_the_settings_are_one_line_that_unfolds(
     expect(line).to_contain_text("3 drafts")
 
 
+def test_on_a_phone_generate_leads_to_the_drafts(scripted: Callable[..., Site], visit: Visit) -> None:
+    site = scripted(SMALL)
+    page = visit(site.url, viewport={"width": 390, "height": 844}, has_touch=True)
+    run_to(page, site, 2)
+    expect(page.locator(".card").first).to_be_in_viewport(ratio=0.9)
+    stop = page.get_by_role("button", name="Stop", exact=True)
+    expect(stop).to_be_in_viewport(ratio=1)
+    stop.click()
+    wait_until(lambda: bool(site.runs[0]._stopped))
+    site.release()
+    expect(progress(page)).to_contain_text("Stopped")
+
+
 def test_the_badge_says_which_model_runs_how_and_why(site: Site, visit: Visit) -> None:
     page = visit(site.url)
     badge = page.locator("#badge")
