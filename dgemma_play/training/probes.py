@@ -88,12 +88,10 @@ story | Make my kids smile with a wolf story | wolf
 haiku | five, seven, five please. It is autumn! | autumn
 haiku | three lines, five seven five, on the subject of snow | snow
 haiku | my dog wants his own haiku now | dog
-haiku | seventeen syllables about the garden | garden
 couplet | rhyme something for me about tea, two lines only | tea
 couplet | I need something that rhymes, two lines, for a clock | clock
 couplet | make me a quick couplet on the stars and the moon | moon
 poem | I'd love a poem, maybe about a river | river
-poem | Say something about love in verse, four lines | love
 poem | let the winter have four lines with rhymes | winter
 greeting | Please greet my friend Emma nicely | Emma
 greeting | Max is a year older today, cheer him! | Max
@@ -104,9 +102,58 @@ opening | I open a novel and there is a ghost. Its first line? | ghost
 dialogue | let a dog and a robot have a short conversation | dog robot
 dialogue | A queen meets a goat. What do they say to each other? | queen goat
 advice | what advice would an old owl have? | owl
-code | how do I add two numbers in python? write a function
-code | function to reverse a word
-code | python code please: is a number odd?
+story | my son loves squirrels, could you tell him a little story with one | squirrel
+story | once upon a time there was a squirrel... please finish the story | squirrel
+story | i feel like hearing a short tale where a queen is the hero | queen
+story | what happened to the lonely queen? make up a story for me | queen
+story | bedtime story please, the main character should be a snowman | snowman
+story | can i get a short winter story starring a snowman | snowman
+story | make me laugh with a quick story involving somebody's silly uncle | uncle
+story | got any good stories with an uncle in them? | uncle
+story | short story, kid friendly, has to have a rocket in it | rocket
+story | we need a story for class and the topic is a rocket | rocket
+story | a ghost meets a cat, turn that into a short story | ghost cat
+story | do you know a spooky little story with a cat and a ghost | cat ghost
+haiku | it's storming outside, give me a haiku for the thunder | thunder
+haiku | thunder, but as a haiku | thunder
+haiku | would you mind putting together a haiku on the river near my house | river
+haiku | i'm sitting by a river and a haiku would be lovely right now | river
+haiku | spring is finally here so how about a haiku to celebrate it | spring
+haiku | looking for a haiku that feels like spring | spring
+haiku | just saw an owl! haiku please | owl
+haiku | describe an owl using only a haiku | owl
+couplet | can't start my day without coffee, sum that up in a couplet | coffee
+couplet | two rhyming lines for my coffee mug, all about the coffee | coffee
+couplet | come up with a rhyming couplet for someone riding a train | train
+couplet | i want a couplet and i want it to mention a train | train
+couplet | how would you describe winter in just one couplet | winter
+couplet | winter couplet, anything you like | winter
+poem | my mum adores her garden, please make her a short rhyming poem | garden
+poem | four lines that rhyme, with a garden as the theme | garden
+poem | is there a nice little poem you could do for me on friendship | friendship
+poem | friendship means a lot to me, put it into a rhyming poem | friendship
+poem | the moon is so pretty tonight that it deserves a poem | moon
+poem | let's have a four line poem with the moon in it | moon
+greeting | say hello to my friend Leo | Leo
+greeting | Leo just walked in, how should i welcome him? | Leo
+greeting | Clara turns nine today, what can i put in her birthday card | Clara
+greeting | please wish Clara a happy birthday from all of us | Clara
+name | i'm opening a small café and still don't know what to call it
+name | suggest a name for our new café
+name | we just got a dog, what would be a good name for him
+name | help, my dog needs a name
+opening | how might a novel with a tired detective begin? only the first line | detective
+opening | i'm starting a detective novel and i'm stuck on the opening line | detective
+dialogue | what would a fox and an owl say to each other? show their dialogue | fox owl
+dialogue | let me listen in on a short conversation between an owl and a fox | owl fox
+advice | if you were my grandmother, what advice would you give me | grandmother
+advice | i could use some wise advice, the kind that comes from a grandmother | grandmother
+code | need a python function, it takes two numbers and multiplies them
+code | how do i multiply two numbers with a function in python
+code | in python, which function would tell me if a number is even
+code | show me python code for an is even check, as one function
+code | python function to get the biggest value out of a list, thanks
+code | i have a list and want its largest value, python function please
 """,
 )
 

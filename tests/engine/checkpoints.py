@@ -12,7 +12,7 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 from dgemma_play.checkpoints import ASSETS
 from dgemma_play.training.model import NO_VISION
 
-VOCAB = 4800  # no fewer than the embedded checkpoint, whose tokenizer it has, has tokens
+VOCAB = 6000
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 
 

@@ -10,22 +10,22 @@ from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its weight among the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
-    "story": (longforms.story, 0.29),
-    "long story": (longforms.long_story, 0.06),
-    "haiku": (longforms.haiku, 0.13),
+    "story": (longforms.story, 0.27),
+    "long story": (longforms.long_story, 0.05),
+    "haiku": (longforms.haiku, 0.17),
     "couplet": (longforms.couplet, 0.07),
     "poem": (longforms.poem, 0.09),
     "greeting": (shortforms.greeting, 0.07),
     "name": (shortforms.name, 0.05),
     "opening": (shortforms.opening, 0.03),
-    "dialogue": (shortforms.dialogue, 0.05),
+    "dialogue": (shortforms.dialogue, 0.04),
     "advice": (shortforms.advice, 0.02),
     "list": (shortforms.items, 0.02),
     "recipe": (shortforms.recipe, 0.02),
-    "riddle": (shortforms.riddle, 0.01),
-    "chat": (shortforms.chat, 0.05),
-    "blank": (shortforms.blank, 0.06),
-    "code": (shortforms.code, 0.05),
+    "riddle": (shortforms.riddle, 0.015),
+    "chat": (shortforms.chat, 0.04),
+    "blank": (shortforms.blank, 0.045),
+    "code": (shortforms.code, 0.06),
 }
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from dgemma_play.training.grammar import tables, verses, words
 from dgemma_play.training.grammar.elastic import article, capital, pick
 from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import Cast, draw_cast, tell, tell_sequel
-from dgemma_play.training.grammar.prompts import invented_word, request
+from dgemma_play.training.grammar.prompts import in_other_words, invented_word, request
 
+_OTHER_WORDS = 0.2  # share of the requests that name no kind of text, or name it in its own way
+_TWO_TOPICS = 0.12  # share of the rhymed verses about two things
 _UNKNOWN_SUBJECT = 0.04  # share of stories and verses asked about a word that nobody knows
 
 
@@ -28,7 +31,16 @@ def story(rng: random.Random) -> Example:
     answer = " ".join(tell(rng, cast))
     while not all(holds(answer, word) for word in asked):
         answer = " ".join(tell(rng, cast))
-    return Example("story", request(rng, kinds, about, joins), answer, asked)
+    return Example("story", _ask(rng, "story", kinds, about, joins), answer, asked)
+
+
+def _ask(
+    rng: random.Random, form: str, kinds: Sequence[str], about: str, joins: Sequence[str] = (" about ",)
+) -> str:
+    """A request in the general wordings, or in those of one form."""
+    if rng.random() < _OTHER_WORDS:
+        return in_other_words(rng, form, about)
+    return request(rng, kinds, about, joins)
 
 
 def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]]:
@@ -44,8 +56,10 @@ def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]
         (4, f"{hero} who meets {article(cast.friend)}", (cast.hero, cast.friend)),
         (5, f"{hero} and {article(cast.thing)}", (cast.hero, cast.noun)),
         (5, f"{hero} and {article(cast.noun)}", (cast.hero, cast.noun)),
-        (9, f"{hero} {words.place_phrase(cast.place)}", (cast.hero, cast.place)),
+        (22, f"{hero} {words.place_phrase(cast.place)}", (cast.hero, cast.place)),
     )
+    if words.is_common(cast.hero):
+        wordings = (*wordings, (6, words.plural(cast.hero), (cast.hero,)))
     _, about, asked = rng.choices(wordings, [weight for weight, *_ in wordings])[0]
     return about, asked
 
@@ -64,13 +78,15 @@ def long_story(rng: random.Random) -> Example:
 
 def _verse_subject(rng: random.Random) -> tuple[str, str, tuple[str, ...]]:
     """A topic, what the prompt calls it, and the words that the verse must hold."""
-    topic = words.draw(rng, words.verse_topics())
+    topic = words.draw(rng, words.verse_topics() if rng.random() < 0.7 else words.plain_topics())
     if rng.random() < _UNKNOWN_SUBJECT:
         return topic, rng.choice((invented_word(rng), article(invented_word(rng)))), ()
     phrase = words.verse_topics()[topic][0]
-    wordings = [phrase, phrase, topic]
+    wordings = [phrase, phrase, topic, f"the {topic}"] if topic.islower() else [phrase]
     if topic in words.subjects():
         wordings += [article(topic), article(topic), f"my {topic}"]
+    if words.is_common(topic):
+        wordings += [words.plural(topic)]
     return topic, rng.choice(wordings), (topic,)
 
 
@@ -92,18 +108,30 @@ def haiku(rng: random.Random) -> Example:
         "a poem of seventeen syllables",
         "a poem with five, seven and five syllables",
     )
-    return Example("haiku", request(rng, kinds, about, (" about ", " about ", " on ")), answer, asked)
+    prompt = _ask(rng, "haiku", kinds, about, (" about ", " about ", " on "))
+    return Example("haiku", prompt, answer, asked)
 
 
-def _head(rng: random.Random, topic: str) -> str:
+def _rhymed_subject(rng: random.Random) -> tuple[str, str, str, tuple[str, ...]]:
+    """As `_verse_subject`, with the phrase that opens the verse; sometimes of two topics."""
+    topic, about, asked = _verse_subject(rng)
+    phrase = words.verse_topics()[topic][0]
+    other, other_about, other_asked = _verse_subject(rng)
+    if asked and other_asked and other != topic and rng.random() < _TWO_TOPICS:
+        phrase = f"{phrase} and {words.verse_topics()[other][0]}"
+        return topic, f"{about} and {other_about}", phrase, (topic, other)
+    return topic, about, phrase, asked
+
+
+def _head(rng: random.Random, phrase: str) -> str:
     (heads,) = tables.read("verse")["heads"]
-    return pick(rng, rng.choice(heads)).format(t=words.verse_topics()[topic][0])
+    return pick(rng, rng.choice(heads)).format(t=phrase)
 
 
 def couplet(rng: random.Random) -> Example:
     """Two lines that rhyme."""
-    topic, about, asked = _verse_subject(rng)
-    answer = verses.couplet(rng, _head(rng, topic), rng.choice(tuple(tables.read("rhymes"))), topic)
+    topic, about, phrase, asked = _rhymed_subject(rng)
+    answer = verses.couplet(rng, _head(rng, phrase), rng.choice(tuple(tables.read("rhymes"))), topic)
     if rng.random() < 0.12 and asked:
         lead = rng.choice(
             ("Finish the rhyme: ", "Complete the couplet: ", "Continue: ", "finish this rhyme: ")
@@ -120,17 +148,17 @@ def couplet(rng: random.Random) -> Example:
         ),
         *("something that rhymes", "a quick rhyme", "a little rhyme"),
     )
-    return Example("couplet", request(rng, kinds, about), answer, asked)
+    return Example("couplet", _ask(rng, "couplet", kinds, about), answer, asked)
 
 
 def poem(rng: random.Random) -> Example:
     """Two couplets."""
-    topic, about, asked = _verse_subject(rng)
+    topic, about, phrase, asked = _rhymed_subject(rng)
     families = tuple(tables.read("rhymes"))
     first = rng.randrange(len(families))
     second = (first + 1) % len(families)  # one choice fixes both rhymes, which is easier to learn
     (heads,) = tables.read("verse")["second heads"]
-    opening_couplet = verses.couplet(rng, _head(rng, topic), families[first], topic)
+    opening_couplet = verses.couplet(rng, _head(rng, phrase), families[first], topic)
     answer = f"{opening_couplet}\n{verses.couplet(rng, pick(rng, rng.choice(heads)), families[second])}"
     kinds = (
         "a poem",
@@ -145,4 +173,4 @@ def poem(rng: random.Random) -> Example:
         "a verse or two",
         "a song",
     )
-    return Example("poem", request(rng, kinds, about), answer, asked)
+    return Example("poem", _ask(rng, "poem", kinds, about), answer, asked)

@@ -57,6 +57,12 @@ def request(
     return capital(text) if rng.random() < 0.65 else text[0].lower() + text[1:]
 
 
+def in_other_words(rng: random.Random, kind: str, about: str) -> str:
+    """A prompt in a wording that only this kind of text has: `Wish Ana a happy birthday.`"""
+    text = rng.choice(tables.read("asks")[kind][0]).format(x=about)
+    return text if text.startswith(about) or rng.random() < 0.6 else capital(text)
+
+
 def _plain_request(rng: random.Random, kind: str, about: str, join: str) -> str:
     lead = rng.choice(_LEADS)
     if not lead and about and rng.random() < 0.2:

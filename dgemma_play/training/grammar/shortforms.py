@@ -9,7 +9,7 @@ from dgemma_play.training.grammar import snippets, tables, words
 from dgemma_play.training.grammar.elastic import article, capital, common_length, fillings, fit, pick
 from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import draw_cast, friends
-from dgemma_play.training.grammar.prompts import invented_word, request
+from dgemma_play.training.grammar.prompts import in_other_words, invented_word, request
 
 _UNKNOWN_NAME = 0.2  # share of greetings for a name outside the list
 _UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
@@ -22,6 +22,8 @@ _ALIASES = {
     "dog": ("dog", "puppy"),
     "spaceship": ("spaceship", "rocket"),
 }
+
+_GUESSES = ("What am I?", "Guess my name!", "Do you know?", "Who am I?")
 
 # Tokens per slot of the forms with a fixed length.
 ADVICE_TOKENS = 9
@@ -42,15 +44,10 @@ def greeting(rng: random.Random) -> Example:
     kinds = (article(kind), article(kind), f"a short {kind}", kind)
     prompt = request(rng, kinds, name, (" for ", " for ", " to "))
     if rng.random() < 0.25:
-        prompt = _in_other_words(rng, kind, name)
+        prompt = in_other_words(rng, kind, name)
     slots = {"N": name if known else "friend"}
     parts = [fit(rng, group, slots, common_length(group)) for group in table[kind]]
     return Example("greeting", prompt, " ".join(parts), (name,) if known else ())
-
-
-def _in_other_words(rng: random.Random, kind: str, about: str) -> str:
-    """A prompt in a wording that only this kind of text has: `Wish Ana a happy birthday.`"""
-    return rng.choice(tables.read("asks")[kind][0]).format(x=about)
 
 
 def name(rng: random.Random) -> Example:
@@ -101,7 +98,7 @@ def opening(rng: random.Random) -> Example:
         *("the start of a novel", "the very first line", "the beginning of a book"),
     )
     about = rng.choice((article(hero), f"the {hero}"))
-    prompt = request(rng, kinds, about) if rng.random() < 0.75 else _in_other_words(rng, "opening", about)
+    prompt = request(rng, kinds, about) if rng.random() < 0.75 else in_other_words(rng, "opening", about)
     return Example("opening", prompt, f"{time} the {hero} {deed}, {result}.", (hero,))
 
 
@@ -118,7 +115,7 @@ def dialogue(rng: random.Random) -> Example:
     kinds = ("a dialogue", "a conversation", "a short dialogue", "a talk", "a little dialogue", "a chat")
     pair = rng.choice((f"{article(hero)} and {article(other)}", f"the {hero} and the {other}"))
     prompt = request(rng, kinds, pair, (" between ", " between ", " of ", " with "))
-    prompt = prompt if rng.random() < 0.75 else _in_other_words(rng, "dialogue", pair)
+    prompt = prompt if rng.random() < 0.75 else in_other_words(rng, "dialogue", pair)
     return Example("dialogue", prompt, answer, (hero, other))
 
 
@@ -128,7 +125,7 @@ def advice(rng: random.Random) -> Example:
     one, two = (fit(rng, group, {}, ADVICE_TOKENS) for group in tables.read("short")["advice"])
     kinds = ("advice", "some advice", "a piece of advice", "wise words", "good advice", "life advice")
     prompt = request(rng, kinds, article(hero), (" from ",), patterns=False)
-    prompt = prompt if rng.random() < 0.75 else _in_other_words(rng, "advice", article(hero))
+    prompt = prompt if rng.random() < 0.75 else in_other_words(rng, "advice", article(hero))
     return Example("advice", prompt, f"The {hero} says: {one} {two}", (hero,))
 
 
@@ -160,7 +157,7 @@ def riddle(rng: random.Random) -> Example:
     thing = rng.choice(tuple(riddles))
     about = rng.choice((f"the {thing}", article(thing), thing))
     prompt = request(rng, ("a riddle", "a short riddle", "a small riddle"), about)
-    return Example("riddle", prompt, f"{riddles[thing]} What am I?")
+    return Example("riddle", prompt, f"{pick(rng, riddles[thing])} {rng.choice(_GUESSES)}")
 
 
 def chat(rng: random.Random) -> Example:
@@ -195,25 +192,24 @@ def blank(rng: random.Random) -> Example:
 
 
 def code(rng: random.Random) -> Example:
-    """A short Python function."""
+    """A short Python function, asked for by what it does, by what to do, or by a question."""
+    table = tables.read("asks")
     task = rng.choice(snippets.tasks())
-    ask = rng.choice(task.asks)
-    prompt = rng.choice(
-        (
-            f"Write a Python function that {ask}.",
-            f"write a python function that {ask}",
-            f"Python function that {ask}",
-            f"a Python function that {ask}",
-            f"Please write a function that {ask}.",
-            f"Code that {ask}",
-            f"Can you write a Python function that {ask}?",
-            f"python: a function that {ask}",
-            f"I need a function that {ask}",
-            f"python code that {ask}",
-            f"Show me code that {ask}",
-            f"Is there a function that {ask}?",
-            f"in python, write something that {ask}",
-            f"What does a function that {ask} look like?",
-        )
-    )
-    return Example("code", prompt, rng.choice(task.all_codes()))
+    deed = rng.choice(task.asks)
+    question = re.fullmatch(r"checks if (.+)", deed)
+    ask = rng.choice(("code that", "code to", "code if" if question else "code to"))
+    if ask == "code to":
+        deed = _infinitive(deed)
+    elif ask == "code if" and question:
+        deed = question[1]
+    prompt = rng.choice(table[ask][0])
+    if ask == "code if" and "is {x}" in prompt:
+        prompt, deed = prompt.replace("is {x}", "{x}"), re.sub(r"^(.+?) (is|are) ", r"\2 \1 ", deed)
+    return Example("code", prompt.format(x=deed), rng.choice(task.all_codes()))
+
+
+def _infinitive(deed: str) -> str:
+    """`multiplies two numbers` -> `multiply two numbers`."""
+    verb, _, rest = deed.partition(" ")
+    verb = f"{verb[:-3]}y" if verb.endswith("ies") else verb[:-1]
+    return f"{verb} {rest}"

@@ -65,12 +65,18 @@ def subjects() -> dict[str, tuple[Kin, str]]:
 def verse_topics() -> dict[str, tuple[str, str]]:
     """Every verse subject: its phrase ("the sea", "love", "the fox"), its family of lines; rare ones last."""
     heroes = {noun: (f"the {noun}", kin.verse) for noun, (kin, _) in subjects().items()}
-    topics = {noun: entry for noun, entry in heroes.items() if not _is_rare(noun)}
-    for family, (group,) in tables.read("topics").items():
-        for word in tables.words(group):
-            noun = word.removeprefix("the:").replace(":", " ")
-            topics[noun] = (word.replace(":", " "), family)
+    topics = {noun: entry for noun, entry in heroes.items() if not _is_rare(noun)} | plain_topics()
     return topics | {noun: entry for noun, entry in heroes.items() if noun not in topics}
+
+
+@cache
+def plain_topics() -> dict[str, tuple[str, str]]:
+    """The verse subjects that are nobody: rain, the sea, love."""
+    return {
+        word.removeprefix("the:").replace(":", " "): (word.replace(":", " "), family)
+        for family, (group,) in tables.read("topics").items()
+        for word in tables.words(group)
+    }
 
 
 def draw(rng: random.Random, nouns: Iterable[str]) -> str:
@@ -94,6 +100,30 @@ def _by_rarity(nouns: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]
 
 def _is_rare(noun: str) -> bool:
     return noun in subjects() and noun in subjects()[noun][0].rare
+
+
+def plural(noun: str) -> str:
+    """`foxes`, `puppies`, `wolves`."""
+    if noun in _odd_plurals():
+        return _odd_plurals()[noun]
+    if noun.endswith("y") and noun[-2] not in "aeou":
+        return f"{noun[:-1]}ies"
+    return noun + ("es" if noun.endswith(("s", "x", "sh", "ch")) else "s")
+
+
+@cache
+def _odd_plurals() -> dict[str, str]:
+    return tables.pairs(tables.read("lists")["plurals"][0])
+
+
+def is_common(noun: str) -> bool:
+    """Whether a subject is of those that people ask for most."""
+    return noun in subjects() and not _is_rare(noun)
+
+
+def model_of(topic: str) -> str:
+    """The topic itself, or for a rare noun the first of its kin."""
+    return next(iter(subjects()[topic][0].members)) if _is_rare(topic) else topic
 
 
 @cache
