@@ -21,6 +21,7 @@ function readTheme(root) {
     accent: pixel(token("accent")),
     red: token("accent"),
     rule: token("rule"),
+    paper: token("paper"),
     ink2: token("ink-2"),
     ink3: token("ink-3"),
     sans: token("sans"),

@@ -159,13 +159,19 @@ function drawBlockCurves({ g, x, y, base }, run, from, to, ramps, past) {
 
 function nameCurves({ g, x, y, top, upto, ramps }, run) {
   g.font = `12px ${ramps.sans}`;
+  // A halo, so that no line runs through a word.
+  const name = (word, left, bottom) => {
+    g.strokeText(word, left, bottom);
+    g.fillText(word, left, bottom);
+  };
   g.fillStyle = ramps.ink2;
-  g.fillText("entropy", x(1) + 2, Math.max(top + 6, y((meanAt(run, 1).entropy ?? 0) / NATS) - 5));
+  [g.strokeStyle, g.lineWidth, g.lineJoin] = [ramps.paper, 4, "round"];
+  name("entropy", x(1) + 2, Math.max(top + 6, y((meanAt(run, 1).entropy ?? 0) / NATS) - 5));
   const at = Math.round(upto * 0.84);
   const share = meanAt(run, at).accepted;
   if (share < 0.6) return;
   g.textAlign = "right";
-  g.fillText("accepted", x(at) + 4, y(share) + 15);
+  name("accepted", x(at) + 4, y(share) + 15);
   g.textAlign = "left";
 }
 

@@ -193,19 +193,14 @@ def blank(rng: random.Random) -> Example:
 
 def code(rng: random.Random) -> Example:
     """A short Python function, asked for by what it does, by what to do, or by a question."""
-    table = tables.read("asks")
     task = rng.choice(snippets.tasks())
     deed = rng.choice(task.asks)
-    question = re.fullmatch(r"checks if (.+)", deed)
-    ask = rng.choice(("code that", "code to", "code if" if question else "code to"))
-    if ask == "code to":
-        deed = _infinitive(deed)
-    elif ask == "code if" and question:
-        deed = question[1]
-    prompt = rng.choice(table[ask][0])
-    if ask == "code if" and "is {x}" in prompt:
-        prompt, deed = prompt.replace("is {x}", "{x}"), re.sub(r"^(.+?) (is|are) ", r"\2 \1 ", deed)
-    return Example("code", prompt.format(x=deed), rng.choice(task.all_codes()))
+    ways = {"code that": deed, "code to": _infinitive(deed)}
+    if deed.startswith("checks if "):
+        clause = deed.removeprefix("checks if ")
+        ways |= {"code if": clause, "code question": _question(clause)}
+    way = rng.choice(tuple(ways))
+    return Example("code", in_other_words(rng, way, ways[way]), rng.choice(task.all_codes()))
 
 
 def _infinitive(deed: str) -> str:
@@ -213,3 +208,9 @@ def _infinitive(deed: str) -> str:
     verb, _, rest = deed.partition(" ")
     verb = f"{verb[:-3]}y" if verb.endswith("ies") else verb[:-1]
     return f"{verb} {rest}"
+
+
+def _question(clause: str) -> str:
+    """`a number is even` -> `is a number even`."""
+    subject, verb, rest = re.split(r" (is|are) ", clause, maxsplit=1)
+    return f"{verb} {subject} {rest}"
