@@ -16,11 +16,21 @@ from transformers import PreTrainedTokenizerFast
 
 from dgemma_play.training import corpus, grammar, model, objective, optim, probes, tokenizer, train
 from dgemma_play.training.forward import TrainingForward
-from dgemma_play.training.grammar import elastic, plots, shortforms, snippets, standins, tables, verses, words
+from dgemma_play.training.grammar import (
+    elastic,
+    forms,
+    plots,
+    shortforms,
+    snippets,
+    standins,
+    tables,
+    verses,
+    words,
+)
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 CAST = plots.Cast(hero="fox", adjective="red", friend="owl", thing="silver bell", place="forest")
-SLOTS = CAST.slots(random.Random(0)) | {"N": "Ana", "topic": "the sea", "hero": "a fox", "thing": "bell"}
+SLOTS = CAST.slots(random.Random(0)) | {"N": "Ana", "topic": "the sea", "hero": "a fox", "thing": "a bell"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -145,6 +155,19 @@ def test_every_wording_reaches_the_length_of_its_slot() -> None:
         not in {elastic.length(text) for text in elastic.fillings(elastic.pick(rng, template), SLOTS)}
     ]
     assert misfits == []
+
+
+def test_every_wording_of_a_request_is_drawn() -> None:
+    headings = tables.read("asks")
+    assert {heading: len(groups) for heading, groups in headings.items()} == dict.fromkeys(headings, 1)
+
+
+@pytest.mark.parametrize("form", [form for form in forms.FORMS if form != "code"])
+def test_articles_agree_in_every_form(form: str) -> None:
+    rng = random.Random(0)
+    answers = " ".join(grammar.sample(rng, form).answer for _ in range(300))
+    phrases = re.findall(r"\b[Aa]n? [a-z]+", answers)
+    assert [p for p in phrases if p.lower() != elastic.article(p.split()[1])] == []
 
 
 def test_places_and_things_have_one_length() -> None:

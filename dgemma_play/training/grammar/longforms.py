@@ -112,15 +112,15 @@ def haiku(rng: random.Random) -> Example:
     return Example("haiku", prompt, answer, asked)
 
 
-def _rhymed_subject(rng: random.Random) -> tuple[str, str, str, tuple[str, ...]]:
-    """As `_verse_subject`, with the phrase that opens the verse; sometimes of two topics."""
+def _rhymed_subject(rng: random.Random) -> tuple[tuple[str, ...], str, str, tuple[str, ...]]:
+    """As `_verse_subject`, sometimes with two topics; and the phrase that the verse opens with."""
     topic, about, asked = _verse_subject(rng)
     phrase = words.verse_topics()[topic][0]
     other, other_about, other_asked = _verse_subject(rng)
     if asked and other_asked and other != topic and rng.random() < _TWO_TOPICS:
         phrase = f"{phrase} and {words.verse_topics()[other][0]}"
-        return topic, f"{about} and {other_about}", phrase, (topic, other)
-    return topic, about, phrase, asked
+        return (topic, other), f"{about} and {other_about}", phrase, (topic, other)
+    return (topic,), about, phrase, asked
 
 
 def _head(rng: random.Random, phrase: str) -> str:
@@ -130,8 +130,8 @@ def _head(rng: random.Random, phrase: str) -> str:
 
 def couplet(rng: random.Random) -> Example:
     """Two lines that rhyme."""
-    topic, about, phrase, asked = _rhymed_subject(rng)
-    answer = verses.couplet(rng, _head(rng, phrase), rng.choice(tuple(tables.read("rhymes"))), topic)
+    topics, about, phrase, asked = _rhymed_subject(rng)
+    answer = verses.couplet(rng, _head(rng, phrase), rng.choice(tuple(tables.read("rhymes"))), topics)
     if rng.random() < 0.12 and asked:
         lead = rng.choice(
             ("Finish the rhyme: ", "Complete the couplet: ", "Continue: ", "finish this rhyme: ")
@@ -153,13 +153,14 @@ def couplet(rng: random.Random) -> Example:
 
 def poem(rng: random.Random) -> Example:
     """Two couplets."""
-    topic, about, phrase, asked = _rhymed_subject(rng)
+    topics, about, phrase, asked = _rhymed_subject(rng)
     families = tuple(tables.read("rhymes"))
     first = rng.randrange(len(families))
     second = (first + 1) % len(families)  # one choice fixes both rhymes, which is easier to learn
     (heads,) = tables.read("verse")["second heads"]
-    opening_couplet = verses.couplet(rng, _head(rng, phrase), families[first], topic)
-    answer = f"{opening_couplet}\n{verses.couplet(rng, pick(rng, rng.choice(heads)), families[second])}"
+    opening_couplet = verses.couplet(rng, _head(rng, phrase), families[first], topics)
+    closing_couplet = verses.couplet(rng, pick(rng, rng.choice(heads)), families[second], topics)
+    answer = f"{opening_couplet}\n{closing_couplet}"
     kinds = (
         "a poem",
         "a short poem",

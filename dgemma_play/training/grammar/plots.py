@@ -17,9 +17,6 @@ LENGTHS = (16, 11, 12, 11, 11)
 SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
 _BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
 
-_OBJECT = {"he": "him", "she": "her", "it": "it"}
-_OWN = {"he": "his", "she": "her", "it": "its"}
-
 
 @dataclass(frozen=True)
 class Cast:
@@ -38,18 +35,16 @@ class Cast:
 
     def slots(self, rng: random.Random) -> dict[str, str]:
         """The slots of a sentence; the time phrase is drawn anew."""
-        pronoun, friend_pronoun = words.subjects()[self.hero][1], words.subjects()[self.friend][1]
         return {
             "T": rng.choice(words.times()),
             "A": article(f"{self.adjective} {self.hero}"),
             "a": self.adjective,
             "h": self.hero,
-            "s": pronoun,
-            "o": _OBJECT[pronoun],
-            "ps": _OWN[pronoun],
+            "aH": article(self.hero),
+            **words.pronouns(self.hero),
             "F": self.friend,
             "aF": article(self.friend),
-            "o2": _OBJECT[friend_pronoun],
+            "o2": words.pronouns(self.friend)["o"],
             "O": article(self.thing),
             "On": self.thing,
             "n": self.noun,

@@ -172,7 +172,7 @@ def chat(rng: random.Random) -> Example:
         prompt = prompt if rng.random() < 0.7 else prompt.lower()
     cast = draw_cast(rng)
     phrases = [phrase for phrase, _ in words.verse_topics().values() if phrase.startswith("the ")]
-    slots = {"topic": rng.choice(phrases), "hero": article(cast.hero), "thing": cast.noun}
+    slots = {"topic": rng.choice(phrases), "hero": article(cast.hero), "thing": article(cast.noun)}
     first, second = CHAT_TOKENS
     answer = f"{fit(rng, replies, {}, first)} {fit(rng, table['offer'][0], slots, second)}"
     return Example("chat", prompt, answer)

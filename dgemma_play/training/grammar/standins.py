@@ -21,7 +21,7 @@ FORMS = ("story", "long story", "haiku", "couplet", "poem", "opening", "dialogue
 # These would change what is asked for.
 _CUES = (
     *("story", "stories", "song", "songs", "tales", "opening", "advice", "letter", "note", "talk", "book"),
-    *("line", "lines", "name", "rhyme", "haiku", "poem"),
+    *("line", "lines", "name", "rhyme", "haiku", "poem", "you", "our", "ours", "into", "beneath", "beside"),
 )
 _TABLES = ("haiku", "kins", "named", "nouns", "openings", "plots", "rhymes", "sequels", "topics", "verse")
 
@@ -34,6 +34,8 @@ def stand_in(rng: random.Random, example: Example) -> Example:
     if example.form not in FORMS or not example.asked or rng.random() >= SHARE:
         return example
     subject = example.asked[0]
+    if words.verse_topics().get(subject, ("", ""))[0] == subject:
+        return example  # "winter" has no article, its stand-in would need one
     word = rng.choice(_by_syllables().get(verses.syllables(subject), (subject,)))
     prompt, answer = example.prompt.lower(), example.answer
     # Not where the subject stands for something else too, or opens a line with a capital that few words have.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from dgemma_play.training.grammar import elastic, tables, words
@@ -17,18 +17,19 @@ from dgemma_play.training.grammar import elastic, tables, words
 TAIL_TOKENS, SECOND_TOKENS = 3, 7  # of the end of a couplet's first line, and of its second line
 
 
-def couplet(rng: random.Random, head: str, family: str, avoid: str = "") -> str:
-    """Two lines that rhyme; `avoid` is a word that must not end or fill the first one."""
+def couplet(rng: random.Random, head: str, family: str, topics: Sequence[str]) -> str:
+    """Two lines about the topics that rhyme; none of them stands in the tail of the first."""
     groups = tables.read("rhymes")[family]
     tails, seconds = ([elastic.pick(rng, line) for line in lines] for lines in groups)
     choices = [
         (tail, second)
         for tail in tails
         for second in seconds
-        if last_word(tail) != last_word(second) and avoid not in tail.split()
+        if last_word(tail) != last_word(second) and not set(topics) & set(tail.split())
     ]
     tail, second = rng.choice(choices)
-    return f"{elastic.capital(head)} {tail},\n{elastic.capital(second)}."
+    lines = (line.format_map(words.pronouns(*topics)) for line in (f"{head} {tail}", second))
+    return ",\n".join(map(elastic.capital, lines)) + "."
 
 
 def last_word(line: str) -> str:

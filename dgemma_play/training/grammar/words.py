@@ -17,6 +17,12 @@ from dgemma_play.training.grammar import tables
 
 _COMMON_SHARE = 0.45  # of the draws are from the common nouns alone, the others from all
 _PRONOUNS = {"h": "he", "s": "she", "": "it"}
+_FORMS = {
+    "he": {"s": "he", "o": "him", "ps": "his"},
+    "she": {"s": "she", "o": "her", "ps": "her"},
+    "it": {"s": "it", "o": "it", "ps": "its"},
+    "they": {"s": "they", "o": "them", "ps": "their"},
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,14 @@ def _pronouns(*groups: tables.Group) -> dict[str, str]:
 def subjects() -> dict[str, tuple[Kin, str]]:
     """Every noun that can be the hero of a story, with its kin and pronoun."""
     return {noun: (kin, pronoun) for kin in kins().values() for noun, pronoun in kin.members.items()}
+
+
+def pronouns(*topics: str) -> dict[str, str]:
+    """Slots s, o and ps for a topic (she, her, her); several are they."""
+    if len(topics) > 1:
+        return _FORMS["they"]
+    (topic,) = topics
+    return _FORMS[subjects()[topic][1] if topic in subjects() else "it"]
 
 
 @cache
