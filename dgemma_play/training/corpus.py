@@ -45,7 +45,7 @@ def draw(count: int, seed: int, stand_ins: bool = True) -> list[grammar.Example]
 
 
 def corpus_vocabulary(examples: Sequence[grammar.Example], known: Sequence[str] = ()) -> list[str]:
-    """All words of the answers, the common ones of the prompts, and everyday words that prompts may hold.
+    """Words of the answers, common ones of the prompts, names, and everyday words that prompts may hold.
 
     An invented word occurs once or twice in the prompts and stays outside: it is there to be spelt out.
     `known` tokens come first and keep their ids.
@@ -79,7 +79,10 @@ def rows_of(
 
 
 def encode(fast: PreTrainedTokenizerFast, examples: Iterable[grammar.Example], seed: int) -> list[Bucket]:
-    """Each canvas goes to the smallest bucket that holds it; what fits none is left out."""
+    """Each canvas goes to the smallest bucket that holds it, or by chance (`FULL_SHARE`) to the first.
+
+    What fits none is left out.
+    """
     rng = random.Random(seed)
     rows: list[list[list[int]]] = [[] for _ in SHAPES]
     earlier: grammar.Example | None = None

@@ -1,6 +1,6 @@
 """Measure a checkpoint: `python -m dgemma_play.training.evaluate --checkpoint assets/embedded`.
 
-Writes `results.json`, `results.md` (tables) and `samples.txt` (unedited drafts, nothing left out). Draft
+Writes `results.json`, `results.md` (tables) and `samples.txt` (unedited drafts). Draft
 k of a prompt has the seed that its track names. `--tables` chooses what is measured.
 """
 
@@ -211,9 +211,9 @@ def speed(judge: Judge) -> dict[str, dict[str, float]]:
 
 
 def samples(judge: Judge, file: Path) -> None:
-    """Two drafts of each prompt, as they came."""
+    """Two drafts of every seen prompt and of some others, as they came."""
     lines = ["Unedited: the first two drafts of each prompt, seed 100, the checkpoint's own settings.", ""]
-    for probe in (*probes.SEEN[:38:2], *probes.SEEN[38:], *probes.PARAPHRASED[:3], *probes.UNKNOWN[:2]):
+    for probe in (*probes.SEEN, *probes.PARAPHRASED[::8], *probes.UNKNOWN[:2]):
         texts, _ = judge.write(probe.prompt, 2)
         lines += [f"> {probe.prompt}", *(f"\n{text}" for text in texts), ""]
     file.write_text("\n".join(lines) + "\n")

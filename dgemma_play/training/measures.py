@@ -103,7 +103,7 @@ class Familiar:
 
 
 def _classes() -> dict[str, str]:
-    classes = {name.lower(): "<name>" for name in (*words.names(), "friend")}
+    classes = {name.lower(): "<name>" for name in words.names()}
     for kin in words.kins().values():
         classes |= dict.fromkeys(kin.adjectives, "<adjective>")
         classes |= dict.fromkeys(kin.places, "<noun>")

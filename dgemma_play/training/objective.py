@@ -38,7 +38,10 @@ def random_tokens(like: Tensor, vocabulary: int) -> Tensor:
 
 
 def noisy_positions(targets: Tensor, level: Tensor, infill: float) -> Tensor:
-    """Which positions are noise `[B, C]`: each with probability `level [B]`; infill keeps a span clean."""
+    """Which positions are noise `[B, C]`: each with probability `level [B]`.
+
+    In a share `infill` of the rows a span, or all but a span, is kept clean.
+    """
     batch, length = targets.shape
     device = targets.device
     noisy = torch.rand(batch, length, device=device) < level[:, None]
@@ -113,13 +116,14 @@ def held_out(
     for part in rows.split(batch):
         part = part.long()
         before, targets = part[:, :prompt], part[:, prompt:]
-        noisy = torch.rand(targets.shape, generator=generator) < level
+        # Drawn on the CPU, so that every device scores the same canvases.
+        noisy = (torch.rand(targets.shape, generator=generator) < level).to(targets.device)
         noise = torch.randint(0, forward.config.vocab_size, targets.shape, generator=generator)
-        canvas = torch.where(noisy, noise, targets)
+        canvas = torch.where(noisy, noise.to(targets.device), targets)
         soft = None
         if level < 1:
             first = forward(before, canvas, before == PAD)
-            soft, _ = forward.soft(first, torch.full((len(part), 1, 1), 0.7))
+            soft, _ = forward.soft(first, torch.full((len(part), 1, 1), 0.7, device=part.device))
         logits = forward.logits(forward(before, canvas, before == PAD, soft))
         losses.append(torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()).item())
         hits.append((logits.argmax(-1) == targets).float().mean().item())

@@ -1,6 +1,6 @@
 """What a checkpoint is asked in an evaluation: prompts, and what their answers must hold.
 
-Three kinds of wording: *seen* are wordings and subjects of the corpus; *paraphrased* are ways of asking
+Four kinds of wording: *seen* are wordings and subjects of the corpus; *paraphrased* are ways of asking
 that no template has; *held out* are words of the vocabulary that never were the subject of a story or verse,
 and *unknown* ones are spelt out in characters, because the vocabulary does not have them.
 """

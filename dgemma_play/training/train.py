@@ -4,7 +4,8 @@ One command, fixed seeds. It uses a GPU where there is one, else one thread per 
 Two processes may train side by side and *gossip*: every few steps each publishes its weights and moves
 half-way to the other's latest. Nobody waits, so a busy core does not stall the other.
 
-The run folder holds the corpus, `state.pt` (weights, optimisers, clock, generators) and `checkpoint/`.
+The run folder holds the corpus, `state.<process>.pt` (weights, optimisers, clock, CPU generators) and
+`checkpoint/`.
 `--resume` goes on from the state; with larger `--minutes` it trains further. `--from` starts from the
 weights of a finished checkpoint; its tokens keep their ids, and new words of the corpus follow them.
 """
@@ -33,7 +34,6 @@ from dgemma_play.training.optim import Muon
 
 _REPORT_STEPS = 250
 _GOSSIP_STEPS = 10
-_FIRST_STEPS = 3  # per bucket, so that every shape is compiled before the clock starts
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""All forms with their shares, and the draw of an example."""
+"""All forms with their weights, and the draw of an example."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
 def sample(rng: random.Random, form: str | None = None, stand_ins: bool = True) -> Example:
     """One example, of a form or of a form drawn by its weight; see `standins`."""
     if form is None:
-        form = rng.choices(tuple(FORMS), [share for _, share in FORMS.values()])[0]
+        form = rng.choices(tuple(FORMS), [weight for _, weight in FORMS.values()])[0]
     example = FORMS[form][0](rng)
     return standins.stand_in(rng, example) if stand_ins else example

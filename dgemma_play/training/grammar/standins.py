@@ -2,7 +2,8 @@
 
 To write about what it was asked for, whatever it is, a model must learn to carry a word over from the
 prompt, not to know a list of subjects. So in a share of the examples the subject gives way to a stand-in:
-any word of the tables, fit or not. Only the held-out nouns never stand in; an evaluation asks for those.
+any noun, verb or adjective of the tables, fit or not. The held-out nouns never stand in; an evaluation
+asks for those.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dgemma_play.training.grammar.example import Example
 
 SHARE = 0.2  # of the examples of these forms, at most
 FORMS = ("story", "long story", "haiku", "couplet", "poem", "opening", "dialogue", "advice")
-# These would change what is asked for.
+# These would change what is asked for, or are no such word.
 _CUES = (
     *("story", "stories", "song", "songs", "tales", "opening", "advice", "letter", "note", "talk", "book"),
     *("line", "lines", "name", "rhyme", "haiku", "poem", "you", "our", "ours", "into", "beneath", "beside"),
