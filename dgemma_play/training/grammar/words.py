@@ -71,7 +71,7 @@ def pronouns(*topics: str) -> dict[str, str]:
     """Slots s, o and ps for a topic (she, her, her); several are they."""
     if len(topics) > 1:
         return _FORMS["they"]
-    (topic,) = topics
+    topic = topics[0]
     return _FORMS[subjects()[topic][1] if topic in subjects() else "it"]
 
 
