@@ -67,11 +67,10 @@ def subjects() -> dict[str, tuple[Kin, str]]:
     return {noun: (kin, pronoun) for kin in kins().values() for noun, pronoun in kin.members.items()}
 
 
-def pronouns(*topics: str) -> dict[str, str]:
+def pronouns(topic: str, *others: str) -> dict[str, str]:
     """Slots s, o and ps for a topic (she, her, her); several are they."""
-    if len(topics) > 1:
+    if others:
         return _FORMS["they"]
-    topic = topics[0]
     return _FORMS[subjects()[topic][1] if topic in subjects() else "it"]
 
 
