@@ -47,7 +47,7 @@ def haiku_lines(topic: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str
     """
     topics = words.verse_topics()
     phrase, family = topics[topic]
-    turn = list(topics).index(words.model_of(topic))
+    turn = list(topics).index(words.exemplar(topic))
     openings = (opener.format(t=phrase, n=topic) for opener in tables.read("verse")["openers"][0])
     first = _by_length(line for line in openings if syllables(_any(line)) == 5)
     second, third = (

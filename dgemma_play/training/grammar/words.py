@@ -134,7 +134,7 @@ def is_common(noun: str) -> bool:
     return noun in subjects() and not _is_rare(noun)
 
 
-def model_of(topic: str) -> str:
+def exemplar(topic: str) -> str:
     """The topic itself, or for a rare noun the first of its kin."""
     return next(iter(subjects()[topic][0].members)) if _is_rare(topic) else topic
 
