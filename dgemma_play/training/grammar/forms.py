@@ -15,7 +15,7 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "haiku": (longforms.haiku, 0.17),
     "couplet": (longforms.couplet, 0.07),
     "poem": (longforms.poem, 0.09),
-    "greeting": (shortforms.greeting, 0.07),
+    "greeting": (shortforms.greeting, 0.09),
     "name": (shortforms.name, 0.05),
     "opening": (shortforms.opening, 0.03),
     "dialogue": (shortforms.dialogue, 0.04),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
 from dgemma_play.training.grammar import tables, verses, words
 from dgemma_play.training.grammar.elastic import article, capital, pick
 from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import Cast, draw_cast, tell, tell_sequel
-from dgemma_play.training.grammar.prompts import in_other_words, invented_word, request
+from dgemma_play.training.grammar.prompts import ask, invented_word, request
 
-_OTHER_WORDS = 0.2  # share of the requests that name no kind of text, or name it in its own way
 _TWO_TOPICS = 0.12  # share of the rhymed verses about two things
 _UNKNOWN_SUBJECT = 0.04  # share of stories and verses asked about a word that nobody knows
 
@@ -31,16 +29,7 @@ def story(rng: random.Random) -> Example:
     answer = " ".join(tell(rng, cast))
     while not all(holds(answer, word) for word in asked):
         answer = " ".join(tell(rng, cast))
-    return Example("story", _ask(rng, "story", kinds, about, joins), answer, asked)
-
-
-def _ask(
-    rng: random.Random, form: str, kinds: Sequence[str], about: str, joins: Sequence[str] = (" about ",)
-) -> str:
-    """A request in the general wordings, or in those of one form."""
-    if rng.random() < _OTHER_WORDS:
-        return in_other_words(rng, form, about)
-    return request(rng, kinds, about, joins)
+    return Example("story", ask(rng, "story", kinds, about, joins), answer, asked)
 
 
 def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]]:
@@ -108,7 +97,7 @@ def haiku(rng: random.Random) -> Example:
         "a poem of seventeen syllables",
         "a poem with five, seven and five syllables",
     )
-    prompt = _ask(rng, "haiku", kinds, about, (" about ", " about ", " on "))
+    prompt = ask(rng, "haiku", kinds, about, (" about ", " about ", " on "))
     return Example("haiku", prompt, answer, asked)
 
 
@@ -148,7 +137,7 @@ def couplet(rng: random.Random) -> Example:
         ),
         *("something that rhymes", "a quick rhyme", "a little rhyme"),
     )
-    return Example("couplet", _ask(rng, "couplet", kinds, about), answer, asked)
+    return Example("couplet", ask(rng, "couplet", kinds, about), answer, asked)
 
 
 def poem(rng: random.Random) -> Example:
@@ -174,4 +163,4 @@ def poem(rng: random.Random) -> Example:
         "a verse or two",
         "a song",
     )
-    return Example("poem", _ask(rng, "poem", kinds, about), answer, asked)
+    return Example("poem", ask(rng, "poem", kinds, about), answer, asked)

@@ -22,6 +22,7 @@ _ONSETS = (
 _CODAS = ("", "", "", "n", "l", "r", "s", "m", "x", "nt", "ck")
 # Shares of the requests that take another way to ask, and that say something before or behind.
 _PATTERN_SHARE, _AROUND_SHARE = 0.4, 0.12
+_OTHER_WORDS = 0.22  # of the requests name no kind of text, or name it in their own way
 _CHATTER_SHARE = 0.12  # of the requests have a few words more, that mean nothing to them
 
 
@@ -55,6 +56,20 @@ def request(
     if about and text.startswith(about):
         return text  # a noun keeps its small letter: with a capital a rare one is no word of the vocabulary
     return capital(text) if rng.random() < 0.65 else text[0].lower() + text[1:]
+
+
+def ask(
+    rng: random.Random,
+    form: str,
+    kinds: Sequence[str],
+    about: str,
+    joins: Sequence[str] = (" about ",),
+    patterns: bool = True,
+) -> str:
+    """A `request`, or sometimes one `in_other_words` of the form."""
+    if rng.random() < _OTHER_WORDS:
+        return in_other_words(rng, form, about)
+    return request(rng, kinds, about, joins, patterns)
 
 
 def in_other_words(rng: random.Random, kind: str, about: str) -> str:

@@ -9,7 +9,7 @@ from dgemma_play.training.grammar import snippets, tables, words
 from dgemma_play.training.grammar.elastic import article, capital, common_length, fillings, fit, pick
 from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import draw_cast, friends
-from dgemma_play.training.grammar.prompts import in_other_words, invented_word, request
+from dgemma_play.training.grammar.prompts import ask, in_other_words, invented_word, request
 
 _UNKNOWN_NAME = 0.2  # share of greetings for a name outside the list
 _UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
@@ -36,15 +36,13 @@ RECIPE_TOKENS = (11, 8, 8)
 def greeting(rng: random.Random) -> Example:
     """A greeting, wish, note or farewell to somebody; an unknown name becomes `friend`."""
     table = tables.read("greetings")
-    kind = rng.choice(("greeting", "greeting", *table))
+    kind = rng.choice(("greeting", "greeting", "birthday wish", *table))
     known = rng.random() > _UNKNOWN_NAME
     name = rng.choice(words.names()) if known else invented_word(rng).capitalize()
     if not known and rng.random() < 0.3:
         name = rng.choice(("my friend", "my teacher", "my neighbor", "my boss"))
     kinds = (article(kind), article(kind), f"a short {kind}", kind)
-    prompt = request(rng, kinds, name, (" for ", " for ", " to "))
-    if rng.random() < 0.25:
-        prompt = in_other_words(rng, kind, name)
+    prompt = ask(rng, kind, kinds, name, (" for ", " for ", " to "))
     slots = {"N": name if known else "friend"}
     parts = [fit(rng, group, slots, common_length(group)) for group in table[kind]]
     return Example("greeting", prompt, " ".join(parts), (name,) if known else ())
@@ -98,8 +96,9 @@ def opening(rng: random.Random) -> Example:
         *("the start of a novel", "the very first line", "the beginning of a book"),
     )
     about = rng.choice((article(hero), f"the {hero}"))
-    prompt = request(rng, kinds, about) if rng.random() < 0.75 else in_other_words(rng, "opening", about)
-    return Example("opening", prompt, f"{time} the {hero} {deed}, {result}.", (hero,))
+    return Example(
+        "opening", ask(rng, "opening", kinds, about), f"{time} the {hero} {deed}, {result}.", (hero,)
+    )
 
 
 def dialogue(rng: random.Random) -> Example:
@@ -114,8 +113,7 @@ def dialogue(rng: random.Random) -> Example:
     answer = f'"{asked}" asks the {hero}.\n"{said[:-1]}," says the {other}.\n"{last}"'
     kinds = ("a dialogue", "a conversation", "a short dialogue", "a talk", "a little dialogue", "a chat")
     pair = rng.choice((f"{article(hero)} and {article(other)}", f"the {hero} and the {other}"))
-    prompt = request(rng, kinds, pair, (" between ", " between ", " of ", " with "))
-    prompt = prompt if rng.random() < 0.75 else in_other_words(rng, "dialogue", pair)
+    prompt = ask(rng, "dialogue", kinds, pair, (" between ", " between ", " of ", " with "))
     return Example("dialogue", prompt, answer, (hero, other))
 
 
@@ -124,8 +122,7 @@ def advice(rng: random.Random) -> Example:
     hero = words.draw(rng, words.subjects())
     one, two = (fit(rng, group, {}, ADVICE_TOKENS) for group in tables.read("short")["advice"])
     kinds = ("advice", "some advice", "a piece of advice", "wise words", "good advice", "life advice")
-    prompt = request(rng, kinds, article(hero), (" from ",), patterns=False)
-    prompt = prompt if rng.random() < 0.75 else in_other_words(rng, "advice", article(hero))
+    prompt = ask(rng, "advice", kinds, article(hero), (" from ",), patterns=False)
     return Example("advice", prompt, f"The {hero} says: {one} {two}", (hero,))
 
 

@@ -17,7 +17,7 @@ from dgemma_play.training.grammar import tables, verses, words
 from dgemma_play.training.grammar.elastic import article
 from dgemma_play.training.grammar.example import Example
 
-SHARE = 0.2  # of the examples of these forms, at most
+SHARE = 0.35  # of the examples of these forms, at most
 FORMS = ("story", "long story", "haiku", "couplet", "poem", "opening", "dialogue", "advice")
 # These would change what is asked for, or are no such word.
 _CUES = (
@@ -72,6 +72,7 @@ def _by_syllables() -> dict[int, tuple[str, ...]]:
     never = {*words.held_out(), *words.plain_words(), *words.other_words(), *_CUES} - words.subjects().keys()
     counted: dict[int, list[str]] = {}
     for word in found:
-        if word not in never:
+        singular = not word.endswith("s") or word.endswith(("ss", "us"))  # no "a cheerful shoes"
+        if singular and word not in never:
             counted.setdefault(verses.syllables(word), []).append(word)
     return {count: tuple(group) for count, group in counted.items()}
