@@ -249,7 +249,7 @@ def test_any_word_but_the_held_out_ones_may_stand_in_for_a_subject(examples: lis
     assert 0.05 < len(strange) / len(asked) < standins.SHARE
     for example in strange:
         (word,), text = example.asked[:1], f"{example.prompt} {example.answer}"
-        assert word not in words.held_out()
+        assert word not in words.held_out() or example.form in ("opening", "dialogue", "advice")
         assert re.search(rf"\b{word}\b", example.prompt.lower())
         assert not re.search(rf"\b{'a' if elastic.article(word).startswith('an') else 'an'} {word}\b", text)
     assert {

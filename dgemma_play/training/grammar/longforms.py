@@ -65,9 +65,9 @@ def long_story(rng: random.Random) -> Example:
     return Example("long story", request(rng, kinds, about), answer, asked)
 
 
-def _verse_subject(rng: random.Random) -> tuple[str, str, tuple[str, ...]]:
-    """A topic, what the prompt calls it, and the words that the verse must hold."""
-    topic = words.draw(rng, words.verse_topics() if rng.random() < 0.7 else words.plain_topics())
+def _verse_subject(rng: random.Random, topic: str = "") -> tuple[str, str, tuple[str, ...]]:
+    """The topic or any, what the prompt calls it, and the words that the verse must hold."""
+    topic = topic or words.draw(rng, words.verse_topics() if rng.random() < 0.7 else words.plain_topics())
     if rng.random() < _UNKNOWN_SUBJECT:
         return topic, rng.choice((invented_word(rng), article(invented_word(rng)))), ()
     phrase = words.verse_topics()[topic][0]
@@ -79,9 +79,9 @@ def _verse_subject(rng: random.Random) -> tuple[str, str, tuple[str, ...]]:
     return topic, rng.choice(wordings), (topic,)
 
 
-def haiku(rng: random.Random) -> Example:
-    """Three lines of 5, 7 and 5 syllables."""
-    topic, about, asked = _verse_subject(rng)
+def haiku(rng: random.Random, topic: str = "") -> Example:
+    """Three lines of 5, 7 and 5 syllables, about the topic or any."""
+    topic, about, asked = _verse_subject(rng, topic)
     answer = "\n".join(capital(pick(rng, rng.choice(lines))) for lines in verses.haiku_lines(topic))
     kinds = (
         "a haiku",

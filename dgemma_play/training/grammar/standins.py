@@ -2,8 +2,8 @@
 
 To write about what it was asked for, whatever it is, a model must learn to carry a word over from the
 prompt, not to know a list of subjects. So in a share of the examples the subject gives way to a stand-in:
-any noun, verb or adjective of the tables, fit or not. The held-out nouns never stand in; an evaluation
-asks for those.
+any noun, verb or adjective of the tables, fit or not. An evaluation asks for stories and verses about the
+held-out nouns, so these stand in elsewhere only: there the model meets them.
 """
 
 from __future__ import annotations
@@ -13,18 +13,24 @@ import re
 from dataclasses import replace
 from functools import cache
 
-from dgemma_play.training.grammar import tables, verses, words
+from dgemma_play.training.grammar import longforms, tables, verses, words
 from dgemma_play.training.grammar.elastic import article
 from dgemma_play.training.grammar.example import Example
 
 SHARE = 0.35  # of the examples of these forms, at most
-FORMS = ("story", "long story", "haiku", "couplet", "poem", "opening", "dialogue", "advice")
+_HELD_OUT_SHARE = 0.4  # of the stand-ins of the other forms are held-out nouns
+_STRANGERS_SHARE = 0.3  # of the stand-ins never are a subject otherwise
+_STORIES_AND_VERSES = ("story", "long story", "haiku", "couplet", "poem")
+FORMS = (*_STORIES_AND_VERSES, "opening", "dialogue", "advice")
 # These would change what is asked for, or are no such word.
 _CUES = (
     *("story", "stories", "song", "songs", "tales", "opening", "advice", "letter", "note", "talk", "book"),
     *("line", "lines", "name", "rhyme", "haiku", "poem", "you", "our", "ours", "into", "beneath", "beside"),
 )
-_TABLES = ("haiku", "kins", "named", "nouns", "openings", "plots", "rhymes", "sequels", "topics", "verse")
+_TABLES = (
+    *("haiku", "kins", "named", "nouns", "openings", "plots", "rhymes", "sequels", "topics", "verse"),
+    *("dialogues", "greetings", "short"),
+)
 
 
 def stand_in(rng: random.Random, example: Example) -> Example:
@@ -34,10 +40,19 @@ def stand_in(rng: random.Random, example: Example) -> Example:
     """
     if example.form not in FORMS or not example.asked or rng.random() >= SHARE:
         return example
+    if example.form == "haiku":
+        # A model cannot tell the kin of a word that it hardly knows: so the lines are always those of things.
+        example = longforms.haiku(rng, rng.choice(_things()))
+        if not example.asked:
+            return example
     subject = example.asked[0]
     if words.verse_topics().get(subject, ("", ""))[0] == subject:
         return example  # "winter" has no article, its stand-in would need one
-    word = rng.choice(_by_syllables().get(verses.syllables(subject), (subject,)))
+    if example.form not in _STORIES_AND_VERSES and rng.random() < _HELD_OUT_SHARE:
+        word = rng.choice(sorted(words.held_out()))
+    else:
+        pool = _by_syllables(strangers=rng.random() < _STRANGERS_SHARE)
+        word = rng.choice(pool.get(verses.syllables(subject), (subject,)))
     prompt, answer = example.prompt.lower(), example.answer
     # Not where the subject stands for something else too, or opens a line with a capital that few words have.
     clear = subject.islower() and len(re.findall(rf"\b{subject}\b", prompt)) == 1
@@ -59,8 +74,18 @@ def _replaced(text: str, subject: str, word: str) -> str:
 
 
 @cache
-def _by_syllables() -> dict[int, tuple[str, ...]]:
-    """Words of `_TABLES` that may stand in, by their number of syllables: no function words, no cues."""
+def _things() -> tuple[str, ...]:
+    """The things whose haiku have lines of the same length: the first one's and the rare ones'."""
+    nouns = tuple(words.kins()["things"].members)
+    return tuple(noun for noun in nouns if words.exemplar(noun) == nouns[0])
+
+
+@cache
+def _by_syllables(strangers: bool) -> dict[int, tuple[str, ...]]:
+    """Words of `_TABLES` that may stand in, by their number of syllables: no function words, no cues.
+
+    Strangers are those that are no subject themselves.
+    """
     lines = [
         line
         for name in _TABLES
@@ -69,7 +94,9 @@ def _by_syllables() -> dict[int, tuple[str, ...]]:
         for line in group
     ]
     found = dict.fromkeys(re.findall(r"(?<![\w'{])[a-z]{3,}(?![\w'}])", "\n".join(lines)))
+    subjects = words.subjects().keys() | words.verse_topics().keys()
     never = {*words.held_out(), *words.plain_words(), *words.other_words(), *_CUES} - words.subjects().keys()
+    never |= subjects if strangers else set()
     counted: dict[int, list[str]] = {}
     for word in found:
         singular = not word.endswith("s") or word.endswith(("ss", "us"))  # no "a cheerful shoes"
