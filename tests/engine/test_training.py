@@ -159,6 +159,27 @@ def test_every_wording_reaches_the_length_of_its_slot() -> None:
     assert misfits == []
 
 
+def test_every_optional_word_is_sometimes_there_and_sometimes_not() -> None:
+    never_chosen = []
+    for wordings, tokens in slots_and_lengths():
+        for template in wordings:
+            texts = elastic.fillings(elastic.pick(random.Random(0), template), SLOTS)
+            if "[" in template and sum(elastic.length(text) == tokens for text in texts) < 2:
+                never_chosen.append(template)
+    assert never_chosen == []
+
+
+def test_every_line_of_a_haiku_is_drawn_for_some_topic() -> None:
+    openers, haiku = tables.read("verse")["openers"][0], tables.read("haiku").values()
+    drawn, opened = set(), set()
+    for topic, (phrase, _) in words.verse_topics().items():
+        first, *others = verses.haiku_lines(topic)
+        drawn.update(*others)
+        opened.update(opener for opener in openers if opener.format(t=phrase, n=topic) in first)
+    assert set(openers) == opened
+    assert {line for groups in haiku for group in groups for line in group} == drawn
+
+
 def test_every_wording_of_a_request_is_drawn() -> None:
     headings = tables.read("asks")
     assert {heading: len(groups) for heading, groups in headings.items()} == dict.fromkeys(headings, 1)
