@@ -18,7 +18,7 @@ from dgemma_play.training.model import CANVAS
 from dgemma_play.training.tokenizer import EOS, PAD
 
 TURN_SHARE = 0.03  # of the examples get an earlier exchange before their prompt
-_COMMON = 4  # times that a word must occur in prompts to become a token
+_COMMON = 8  # times that a word must occur in prompts to become a token
 FULL_SHARE = 0.3  # of the short answers get the whole canvas, so that the tail of end tokens is learnt
 
 

@@ -36,7 +36,7 @@ RECIPE_TOKENS = (11, 8, 8)
 def greeting(rng: random.Random) -> Example:
     """A greeting, wish, note or farewell to somebody; an unknown name becomes `friend`."""
     table = tables.read("greetings")
-    kind = rng.choice(("greeting", "greeting", "birthday wish", *table))
+    kind = rng.choice((*["greeting", "birthday wish"] * 2, *table))
     known = rng.random() > _UNKNOWN_NAME
     name = rng.choice(words.names()) if known else invented_word(rng).capitalize()
     if not known and rng.random() < 0.3:
