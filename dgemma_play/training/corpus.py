@@ -13,12 +13,12 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from dgemma_play.training import grammar, tokenizer
-from dgemma_play.training.grammar import elastic, words
+from dgemma_play.training.grammar import elastic, tables, words
 from dgemma_play.training.model import CANVAS
 from dgemma_play.training.tokenizer import EOS, PAD
 
 TURN_SHARE = 0.03  # of the examples get an earlier exchange before their prompt
-_COMMON = 8  # times that a word must occur in prompts to become a token
+_COMMON = 8  # times in `_VOCABULARY_EXAMPLES` that a word must occur in prompts to become a token
 FULL_SHARE = 0.3  # of the short answers get the whole canvas, so that the tail of end tokens is learnt
 
 
@@ -60,7 +60,8 @@ def corpus_vocabulary(examples: Sequence[grammar.Example], known: Sequence[str] 
         *(noun.capitalize() for noun in words.by_rarity(words.subjects())[0]),
     )
     frequent = (token for token, _ in answers.most_common())
-    tokens = tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra)))
+    big = (token for thing in tables.read("chat")["unknown things"][0] for token in elastic.split(thing))
+    tokens = tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra), *big))
     return list(dict.fromkeys((*known, *tokens)))
 
 

@@ -60,21 +60,21 @@ def request(
 
 def ask(
     rng: random.Random,
-    form: str,
+    heading: str,
     kinds: Sequence[str],
     about: str,
     joins: Sequence[str] = (" about ",),
     patterns: bool = True,
 ) -> str:
-    """A `request`, or sometimes one `in_other_words` of the form."""
+    """A `request`, or sometimes one `in_other_words`: those under a heading of `asks.txt`."""
     if rng.random() < _OTHER_WORDS:
-        return in_other_words(rng, form, about)
+        return in_other_words(rng, heading, about)
     return request(rng, kinds, about, joins, patterns)
 
 
-def in_other_words(rng: random.Random, kind: str, about: str) -> str:
+def in_other_words(rng: random.Random, heading: str, about: str) -> str:
     """A prompt in a wording that only this kind of text has: `Wish Ana a happy birthday.`"""
-    text = rng.choice(tables.read("asks")[kind][0]).format(x=about)
+    text = rng.choice(tables.read("asks")[heading][0]).format(x=about)
     return text if text.startswith(about) or rng.random() < 0.6 else capital(text)
 
 

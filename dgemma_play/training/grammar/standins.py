@@ -18,14 +18,16 @@ from dgemma_play.training.grammar.elastic import article
 from dgemma_play.training.grammar.example import Example
 
 SHARE = 0.35  # of the examples of these forms, at most
-_HELD_OUT_SHARE = 0.4  # of the stand-ins of the other forms are held-out nouns
-_STRANGERS_SHARE = 0.3  # of the stand-ins never are a subject otherwise
+_HELD_OUT_SHARE = 0.4  # of the stand-ins outside stories and verses are held-out nouns
+_STRANGERS_SHARE = 0.3  # of the other stand-ins are drawn from words that are no subject themselves
+_STRANGERS_SYLLABLES = 3  # at most: longer ones are too few
 _STORIES_AND_VERSES = ("story", "long story", "haiku", "couplet", "poem")
 FORMS = (*_STORIES_AND_VERSES, "opening", "dialogue", "advice")
-# These would change what is asked for, or are no such word.
+# These would change what is asked for, or cannot follow "a".
 _CUES = (
-    *("story", "stories", "song", "songs", "tales", "opening", "advice", "letter", "note", "talk", "book"),
-    *("line", "lines", "name", "rhyme", "haiku", "poem", "you", "our", "ours", "into", "beneath", "beside"),
+    *("list", "message", "song", "opening", "note", "goodbye", "you", "our", "she", "one", "into", "till"),
+    *("beneath", "beside", "being", "got", "cannot", "yesterday", "everybody", "everywhere"),
+    *("feet", "geese", "teeth"),
 )
 _TABLES = (
     *("haiku", "kins", "named", "nouns", "openings", "plots", "rhymes", "sequels", "topics", "verse"),
@@ -36,34 +38,45 @@ _TABLES = (
 def stand_in(rng: random.Random, example: Example) -> Example:
     """The example about another word in up to `SHARE` of the cases, else as it is.
 
-    The stand-in has the syllables of the subject, so a haiku stays one.
+    A haiku gives way to one about a thing: of a word that it hardly knows a model cannot tell the kin, so
+    the lines are always as long as those of things.
     """
     if example.form not in FORMS or not example.asked or rng.random() >= SHARE:
         return example
-    if example.form == "haiku":
-        # A model cannot tell the kin of a word that it hardly knows: so the lines are always those of things.
-        example = longforms.haiku(rng, rng.choice(_things()))
-        if not example.asked:
-            return example
     subject = example.asked[0]
     if words.verse_topics().get(subject, ("", ""))[0] == subject:
         return example  # "winter" has no article, its stand-in would need one
-    if example.form not in _STORIES_AND_VERSES and rng.random() < _HELD_OUT_SHARE:
-        word = rng.choice(sorted(words.held_out()))
-    else:
-        pool = _by_syllables(strangers=rng.random() < _STRANGERS_SHARE)
-        word = rng.choice(pool.get(verses.syllables(subject), (subject,)))
+    if example.form == "haiku":
+        return _replace_subject(rng, longforms.haiku(rng, rng.choice(_things_alike()))) or example
+    return _replace_subject(rng, example) or example
+
+
+def _replace_subject(rng: random.Random, example: Example) -> Example | None:
+    """The example about another word, if there is a fitting one and a subject that can be replaced."""
+    if not example.asked:
+        return None
+    subject = example.asked[0]
+    word = _draw(rng, example.form, subject)
     prompt, answer = example.prompt.lower(), example.answer
     # Not where the subject stands for something else too, or opens a line with a capital that few words have.
     clear = subject.islower() and len(re.findall(rf"\b{subject}\b", prompt)) == 1
     if not clear or subject.capitalize() in answer or word in prompt or word in answer.lower():
-        return example
+        return None
     return replace(
         example,
         prompt=_replaced(example.prompt, subject, word),
         answer=_replaced(answer, subject, word),
         asked=(word, *example.asked[1:]),
     )
+
+
+def _draw(rng: random.Random, form: str, subject: str) -> str:
+    """A stand-in. In stories and verses it has the subject's syllables, so that a haiku stays one."""
+    if form not in _STORIES_AND_VERSES and rng.random() < _HELD_OUT_SHARE:
+        return rng.choice(sorted(words.held_out()))
+    count = verses.syllables(subject)
+    pool = _pool(strangers_only=rng.random() < _STRANGERS_SHARE and count <= _STRANGERS_SYLLABLES)
+    return rng.choice(pool.get(count, [subject]))
 
 
 def _replaced(text: str, subject: str, word: str) -> str:
@@ -74,15 +87,15 @@ def _replaced(text: str, subject: str, word: str) -> str:
 
 
 @cache
-def _things() -> tuple[str, ...]:
-    """The things whose haiku have lines of the same length: the first one's and the rare ones'."""
+def _things_alike() -> tuple[str, ...]:
+    """The things whose haiku have lines of the same length: the first one and the rare ones."""
     nouns = tuple(words.kins()["things"].members)
     return tuple(noun for noun in nouns if words.exemplar(noun) == nouns[0])
 
 
 @cache
-def _by_syllables(strangers: bool) -> dict[int, tuple[str, ...]]:
-    """Words of `_TABLES` that may stand in, by their number of syllables: no function words, no cues.
+def _pool(strangers_only: bool) -> dict[int, list[str]]:
+    """Words of `_TABLES` by their number of syllables: no plurals, cues or words that prompts hold anyway.
 
     Strangers are those that are no subject themselves.
     """
@@ -95,11 +108,11 @@ def _by_syllables(strangers: bool) -> dict[int, tuple[str, ...]]:
     ]
     found = dict.fromkeys(re.findall(r"(?<![\w'{])[a-z]{3,}(?![\w'}])", "\n".join(lines)))
     subjects = words.subjects().keys() | words.verse_topics().keys()
-    never = {*words.held_out(), *words.plain_words(), *words.other_words(), *_CUES} - words.subjects().keys()
-    never |= subjects if strangers else set()
+    never = {*words.held_out(), *words.plain_words(), *words.other_words()} - words.subjects().keys()
+    never |= {*_CUES, *(subjects if strangers_only else ())}
     counted: dict[int, list[str]] = {}
     for word in found:
-        singular = not word.endswith("s") or word.endswith(("ss", "us"))  # no "a cheerful shoes"
-        if singular and word not in never:
+        plural = word.endswith("s") and not word.endswith(("ss", "us"))  # "a cheerful shoes"
+        if not plural and word not in never:
             counted.setdefault(verses.syllables(word), []).append(word)
-    return {count: tuple(group) for count, group in counted.items()}
+    return counted
