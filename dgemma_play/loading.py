@@ -45,7 +45,7 @@ SMALL = 50_000_000
 EMBEDDED_KNOWS = (
     "This model is tiny. Ask for a story, haiku, couplet, poem, dialogue, first line, riddle, greeting, name"
     " or short Python function, about animals, people, things, food, weather or places."
-    " A word that it has never met it leaves out."
+    " For a word that it has never met it writes another."
 )
 
 

@@ -26,12 +26,12 @@ EXAMPLES: Sequence[Example] = (
     Example("A fox story", "Write a short story about a fox.", "Its end is often decided before its middle."),
     Example(
         "A dialogue",
-        "Write a dialogue between a cat and a mouse.",
+        "Write a dialogue between a fox and an owl.",
         "The answer can stand before the question is asked.",
     ),
     Example("A rhyme", "Write two lines that rhyme about a cat.", "Both lines take shape at the same time."),
     Example("A function", "Write a Python function that adds two numbers.", "Its last line can come first."),
-    Example("A riddle", "Write a riddle about the moon.", "The answer is fixed while the question is noise."),
+    Example("A haiku", "Write a haiku about the sea.", "Its line breaks stand before its words."),
     Example(
         "First lines",
         "Write the opening line of a novel about a lighthouse.",
