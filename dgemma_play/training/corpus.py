@@ -60,8 +60,8 @@ def corpus_vocabulary(examples: Sequence[grammar.Example], known: Sequence[str] 
         *(noun.capitalize() for noun in words.by_rarity(words.subjects())[0]),
     )
     frequent = (token for token, _ in answers.most_common())
-    big = (token for thing in tables.read("chat")["unknown things"][0] for token in elastic.split(thing))
-    tokens = tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra), *big))
+    unknown = (token for thing in tables.read("chat")["unknown things"][0] for token in elastic.split(thing))
+    tokens = tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra), *unknown))
     return list(dict.fromkeys((*known, *tokens)))
 
 

@@ -320,6 +320,12 @@ def test_tokenizer_round_trip_and_chat_template(examples: list[grammar.Example])
         assert templated == tokenizer.encode_prompt(fast, example.prompt)
 
 
+def test_things_that_chat_knows_nothing_of_are_words_all_the_same() -> None:
+    fast = tokenizer.build(corpus.corpus_vocabulary(corpus.draw(20, seed=3)))
+    for thing in tables.read("chat")["unknown things"][0]:
+        assert len(fast.encode(thing, add_special_tokens=False)) == elastic.length(thing), thing
+
+
 def test_chat_template_renders_every_turn(examples: list[grammar.Example]) -> None:
     fast = tokenizer.build(corpus.corpus_vocabulary(examples))
     messages = [

@@ -65,7 +65,7 @@ def long_story(rng: random.Random) -> Example:
     return Example("long story", request(rng, kinds, about), answer, asked)
 
 
-def _verse_subject(rng: random.Random, topic: str = "") -> tuple[str, str, tuple[str, ...]]:
+def _verse_subject(rng: random.Random, topic: str | None = None) -> tuple[str, str, tuple[str, ...]]:
     """The topic or any, what the prompt calls it, and the words that the verse must hold."""
     topic = topic or words.draw(rng, words.verse_topics() if rng.random() < 0.7 else words.plain_topics())
     if rng.random() < _UNKNOWN_SUBJECT:
@@ -79,7 +79,7 @@ def _verse_subject(rng: random.Random, topic: str = "") -> tuple[str, str, tuple
     return topic, rng.choice(wordings), (topic,)
 
 
-def haiku(rng: random.Random, topic: str = "") -> Example:
+def haiku(rng: random.Random, topic: str | None = None) -> Example:
     """Three lines of 5, 7 and 5 syllables, about the topic or any."""
     topic, about, asked = _verse_subject(rng, topic)
     answer = "\n".join(capital(pick(rng, rng.choice(lines))) for lines in verses.haiku_lines(topic))

@@ -46,9 +46,9 @@ def stand_in(rng: random.Random, example: Example) -> Example:
     subject = example.asked[0]
     if words.verse_topics().get(subject, ("", ""))[0] == subject:
         return example  # "winter" has no article, its stand-in would need one
-    if example.form == "haiku":
-        return _replace_subject(rng, longforms.haiku(rng, rng.choice(_things_alike()))) or example
-    return _replace_subject(rng, example) or example
+    haiku = example.form == "haiku"
+    changed = longforms.haiku(rng, rng.choice(_things_alike())) if haiku else example
+    return _replace_subject(rng, changed) or example
 
 
 def _replace_subject(rng: random.Random, example: Example) -> Example | None:
@@ -107,9 +107,8 @@ def _pool(strangers_only: bool) -> dict[int, list[str]]:
         for line in group
     ]
     found = dict.fromkeys(re.findall(r"(?<![\w'{])[a-z]{3,}(?![\w'}])", "\n".join(lines)))
-    subjects = words.subjects().keys() | words.verse_topics().keys()
     never = {*words.held_out(), *words.plain_words(), *words.other_words()} - words.subjects().keys()
-    never |= {*_CUES, *(subjects if strangers_only else ())}
+    never |= {*_CUES, *(words.verse_topics() if strangers_only else ())}
     counted: dict[int, list[str]] = {}
     for word in found:
         plural = word.endswith("s") and not word.endswith(("ss", "us"))  # "a cheerful shoes"
