@@ -44,11 +44,10 @@ def draw(count: int, seed: int, stand_ins: bool = True) -> list[grammar.Example]
     return [grammar.sample(rng, stand_ins=stand_ins) for _ in range(count)]
 
 
-def corpus_vocabulary(examples: Sequence[grammar.Example], known: Sequence[str] = ()) -> list[str]:
+def corpus_vocabulary(examples: Sequence[grammar.Example]) -> list[str]:
     """Words of the answers, common ones of the prompts, names, and everyday words that prompts may hold.
 
     An invented word occurs once or twice in the prompts and stays outside: it is there to be spelt out.
-    `known` tokens come first and keep their ids.
     """
     answers = Counter(token for example in examples for token in elastic.split(example.answer))
     prompts = Counter(token for example in examples for token in elastic.split(example.prompt))
@@ -61,8 +60,7 @@ def corpus_vocabulary(examples: Sequence[grammar.Example], known: Sequence[str] 
     )
     frequent = (token for token, _ in answers.most_common())
     unknown = (token for thing in tables.read("chat")["unknown things"][0] for token in elastic.split(thing))
-    tokens = tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra), *unknown))
-    return list(dict.fromkeys((*known, *tokens)))
+    return tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra), *unknown))
 
 
 def rows_of(
@@ -104,15 +102,12 @@ def encode(fast: PreTrainedTokenizerFast, examples: Iterable[grammar.Example], s
     ]
 
 
-def prepare(
-    folder: Path, count: int, seed: int, start: Path | None = None
-) -> tuple[PreTrainedTokenizerFast, list[Bucket], Bucket]:
-    """Draw and encode the examples, once per run folder; the tokens of checkpoint `start` keep their ids."""
+def prepare(folder: Path, count: int, seed: int) -> tuple[PreTrainedTokenizerFast, list[Bucket], Bucket]:
+    """Draw and encode the examples, once per run folder."""
     if not (folder / _FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         examples = draw(count, seed)
-        known = () if start is None else tokenizer.tokens(PreTrainedTokenizerFast.from_pretrained(start))
-        fast = tokenizer.build(corpus_vocabulary(examples[:_VOCABULARY_EXAMPLES], known))
+        fast = tokenizer.build(corpus_vocabulary(examples[:_VOCABULARY_EXAMPLES]))
         content = {
             "tokenizer": fast.backend_tokenizer.to_str(),
             "buckets": [asdict(bucket) for bucket in encode(fast, examples, seed=1)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +88,19 @@ def create(vocabulary: int) -> Any:
 
 
 @torch.no_grad()
-def take_over(model: Any, trained: Any) -> None:
-    """Copy a trained checkpoint's weights; the vocabulary may have grown at its end.
+def take_over(model: Any, tokens: Sequence[str], trained: Any, trained_tokens: Sequence[str]) -> None:
+    """Copy a trained checkpoint's weights; a token keeps its row wherever it stands in the new vocabulary.
 
     Rows of new tokens are drawn like the trained rows, with their mean and spread per dimension.
     """
     rows = trained.get_input_embeddings().weight
-    fresh = len(model.get_input_embeddings().weight) - len(rows)
-    grown = torch.cat([rows, rows.mean(0) + rows.std(0) * torch.randn(fresh, rows.shape[1])])
+    old = {token: index for index, token in enumerate(trained_tokens)}
+    taken = rows.mean(0) + rows.std(0) * torch.randn(len(tokens), rows.shape[1])
+    for index, token in enumerate(tokens):
+        if token in old:
+            taken[index] = rows[old[token]]
     weights = trained.state_dict()
-    model.load_state_dict({key: grown if w.shape == rows.shape else w for key, w in weights.items()})
+    model.load_state_dict({key: taken if w.shape == rows.shape else w for key, w in weights.items()})
 
 
 def parameters(model: Any) -> dict[str, torch.nn.Parameter]:

@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
-from transformers import DiffusionGemmaForBlockDiffusion
+from transformers import DiffusionGemmaForBlockDiffusion, PreTrainedTokenizerFast
 
-from dgemma_play.training import corpus, model, objective
+from dgemma_play.training import corpus, model, objective, tokenizer
 from dgemma_play.training.forward import TrainingForward
 from dgemma_play.training.gossip import Gossip
 from dgemma_play.training.optim import Muon
@@ -73,7 +73,8 @@ class Trainer:
         self.model: Any = model.create(len(self.tokenizer)).to(device)
         if plan.start is not None:
             trained = DiffusionGemmaForBlockDiffusion.from_pretrained(plan.start, dtype=torch.float32)
-            model.take_over(self.model, trained)
+            known = tokenizer.tokens(PreTrainedTokenizerFast.from_pretrained(plan.start))
+            model.take_over(self.model, tokenizer.tokens(self.tokenizer), trained, known)
         self.forward = TrainingForward(self.model, torch.bfloat16, plan.compiled)
         self.muon, self.adam = optimisers(self.model, plan)
         self.weights = list(model.parameters(self.model).values())
@@ -251,7 +252,7 @@ def parse(arguments: list[str] | None = None) -> Plan:
 def main() -> None:
     """Prepare the corpus, then train with the planned number of processes."""
     plan = parse()
-    words, _, _ = corpus.prepare(plan.out, plan.examples, plan.seed, plan.start)
+    words, _, _ = corpus.prepare(plan.out, plan.examples, plan.seed)
     size = sum(weight.numel() for weight in model.parameters(model.create(len(words))).values())
     gossip = Gossip(plan.processes, size)
     if plan.processes == 1:

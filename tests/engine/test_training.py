@@ -206,6 +206,7 @@ def test_words_of_which_one_is_drawn_are_equally_long() -> None:
     names = (
         "chat",
         "dialogues",
+        "everyday",
         "greetings",
         "haiku",
         "named",
@@ -366,16 +367,17 @@ def test_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
         assert torch.equal(mine, theirs)
 
 
-def test_a_grown_vocabulary_keeps_the_ids_and_rows_of_the_old_one() -> None:
-    small, large = (corpus.draw(count, seed=3) for count in (60, 300))
-    old = tokenizer.build(corpus.corpus_vocabulary(small))
-    new = tokenizer.build(corpus.corpus_vocabulary(large, tokenizer.tokens(old)))
-    assert tokenizer.tokens(new)[: len(old)] == tokenizer.tokens(old)
-    assert len(new) > len(old)
-    trained, grown = model.create(len(old)), model.create(len(new))
-    model.take_over(grown, trained)
-    assert torch.equal(grown.lm_head.weight[: len(old)], trained.lm_head.weight)
-    spread = grown.lm_head.weight[len(old) :].std() / trained.lm_head.weight.std()
+def test_a_token_keeps_its_trained_row_wherever_it_stands_in_a_new_vocabulary() -> None:
+    old = tokenizer.vocabulary([" a", " fox", " gone"])
+    new = tokenizer.vocabulary([" new", " fox", " words", " a", *(f" word_{index}" for index in range(100))])
+    trained, taken = model.create(len(old)), model.create(len(new))
+    model.take_over(taken, new, trained, old)
+    for token in (" a", " fox", "<eos>", "x"):
+        assert torch.equal(
+            taken.lm_head.weight[new.index(token)], trained.lm_head.weight[old.index(token)]
+        ), token
+    fresh = [index for index, token in enumerate(new) if token not in old]
+    spread = taken.lm_head.weight[fresh].std() / trained.lm_head.weight.std()
     assert spread.item() == pytest.approx(1, rel=0.2)
 
 

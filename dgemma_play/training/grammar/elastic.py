@@ -22,6 +22,7 @@ PATTERN = r"\n| {4}| ?_{2,}| ?[A-Za-z]+(?:_[A-Za-z]+)*(?:['’][A-Za-z]+)?| ?[0-
 _TOKEN = re.compile(PATTERN)
 _OPTION = re.compile(r"\[([^\]]*)\]")
 _ALTERNATIVES = re.compile(r"[A-Za-z']+(?:/[A-Za-z']+)+")
+_ARTICLE = re.compile(r"\b([Aa])n? ([A-Za-z]+)")
 
 
 def normalise(text: str) -> str:
@@ -52,6 +53,11 @@ def article(words: str) -> str:
     return f"{'an' if vowel or silent else 'a'} {words}"
 
 
+def with_articles(text: str) -> str:
+    """The text with *a* and *an* as the words behind them ask."""
+    return _ARTICLE.sub(lambda found: found[1] + article(found[2])[1:], text)
+
+
 def alternatives(template: str) -> list[list[str]]:
     """The groups of words of which one is drawn: `[["red", "blue"]]` of `a red/blue hat`."""
     return [group.split("/") for group in _ALTERNATIVES.findall(template)]
@@ -59,7 +65,18 @@ def alternatives(template: str) -> list[list[str]]:
 
 def pick(rng: random.Random, template: str) -> str:
     """The template with one word of each group of alternatives."""
-    return _ALTERNATIVES.sub(lambda group: rng.choice(group[0].split("/")), template)
+    return draw_words(rng, template)[0]
+
+
+def draw_words(rng: random.Random, template: str) -> tuple[str, list[str]]:
+    """The template with one word of each group of alternatives, and the words that were drawn."""
+    drawn: list[str] = []
+
+    def choose(group: re.Match[str]) -> str:
+        drawn.append(rng.choice(group[0].split("/")))
+        return drawn[-1]
+
+    return _ALTERNATIVES.sub(choose, template), drawn
 
 
 def fillings(template: str, slots: Mapping[str, str]) -> list[str]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from dgemma_play.training.grammar import longforms, shortforms, standins
+from dgemma_play.training.grammar import blanks, longforms, shortforms, standins
 from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its weight among the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
-    "story": (longforms.story, 0.27),
+    "story": (longforms.story, 0.24),
     "long story": (longforms.long_story, 0.05),
-    "haiku": (longforms.haiku, 0.17),
+    "haiku": (longforms.haiku, 0.15),
     "couplet": (longforms.couplet, 0.07),
     "poem": (longforms.poem, 0.09),
-    "greeting": (shortforms.greeting, 0.12),
+    "greeting": (shortforms.greeting, 0.11),
     "name": (shortforms.name, 0.06),
     "opening": (shortforms.opening, 0.03),
     "dialogue": (shortforms.dialogue, 0.04),
@@ -23,9 +23,9 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "list": (shortforms.items, 0.02),
     "recipe": (shortforms.recipe, 0.02),
     "riddle": (shortforms.riddle, 0.015),
-    "chat": (shortforms.chat, 0.04),
-    "blank": (shortforms.blank, 0.045),
-    "code": (shortforms.code, 0.06),
+    "chat": (shortforms.chat, 0.045),
+    "blank": (blanks.blank, 0.1),
+    "code": (shortforms.code, 0.08),
 }
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from dgemma_play.training.grammar import tables, words
-from dgemma_play.training.grammar.elastic import capital
+from dgemma_play.training.grammar.elastic import capital, pick
 
 _LEADS = (
     *["Write "] * 4,
@@ -74,7 +74,7 @@ def ask(
 
 def in_other_words(rng: random.Random, heading: str, about: str) -> str:
     """A prompt in a wording that only this kind of text has: `Wish Ana a happy birthday.`"""
-    text = rng.choice(tables.read("asks")[heading][0]).format(x=about)
+    text = pick(rng, rng.choice(tables.read("asks")[heading][0])).format(x=about)
     return text if text.startswith(about) or rng.random() < 0.6 else capital(text)
 
 

@@ -6,12 +6,13 @@ import random
 import re
 
 from dgemma_play.training.grammar import snippets, tables, words
-from dgemma_play.training.grammar.elastic import article, capital, common_length, fillings, fit, pick
-from dgemma_play.training.grammar.example import Example, holds
+from dgemma_play.training.grammar.elastic import article, capital, common_length, fit, pick, with_articles
+from dgemma_play.training.grammar.example import Example
 from dgemma_play.training.grammar.plots import draw_cast, friends
 from dgemma_play.training.grammar.prompts import ask, in_other_words, invented_word, request
 
 _UNKNOWN_NAME = 0.2  # share of greetings for a name outside the list
+_MANNERS_SHARE = 0.2  # of the requests for code end with a stop or a courtesy
 _UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
 _ALIASES = {
     "café": ("café", "cafe", "coffee shop"),
@@ -160,14 +161,20 @@ def riddle(rng: random.Random) -> Example:
 def chat(rng: random.Random) -> Example:
     """Small talk, or a question that is too big: a friendly reply that says what can be asked for."""
     table = tables.read("chat")
-    mood = rng.choice(("hello", "mood", "who", "thanks", "bye", "idea", "unknown", "unknown", "unknown"))
+    mood = rng.choice(
+        ("hello", "mood", "who", "thanks", "bye", "idea", "form", "unknown", "unknown", "unknown")
+    )
     prompts, replies = table[mood]
     prompt = rng.choice(prompts)
+    cast = draw_cast(rng)
+    if mood == "form":
+        kind = rng.choice(table["unknown forms"][0])
+        prompt = prompt.format(k=kind, x=rng.choice((article(cast.hero), cast.hero, f"the {cast.hero}")))
+        prompt = capital(prompt) if rng.random() < 0.6 else prompt
     if mood == "unknown":
         thing = rng.choice(table["unknown things"][0]) if rng.random() < 0.75 else invented_word(rng)
         prompt = prompt.format(x=thing)
         prompt = prompt if rng.random() < 0.7 else prompt.lower()
-    cast = draw_cast(rng)
     phrases = [phrase for phrase, _ in words.verse_topics().values() if phrase.startswith("the ")]
     slots = {"topic": rng.choice(phrases), "hero": article(cast.hero), "thing": article(cast.noun)}
     first, second = CHAT_TOKENS
@@ -175,29 +182,24 @@ def chat(rng: random.Random) -> Example:
     return Example("chat", prompt, answer)
 
 
-def blank(rng: random.Random) -> Example:
-    """A sentence with a blank; the answer is the whole sentence."""
-    cast = draw_cast(rng)
-    template = rng.choice(tables.read("short")["blanks"][0])
-    sentence = rng.choice(fillings(template, cast.slots(rng)))
-    fillers = (cast.hero, cast.adjective, cast.place, cast.noun, cast.friend)
-    present = [word for word in fillers if holds(sentence, word)]
-    gap = rng.choice(present)
-    leads = ("Fill in the blank: ", "Fill in the blank: ", "Fill the blank: ", "Complete: ", "fill in: ", "")
-    prompt = rng.choice(leads) + re.sub(rf"\b{gap}\b", "___", sentence, count=1)
-    return Example("blank", prompt, sentence, tuple(word for word in present if word != gap))
-
-
 def code(rng: random.Random) -> Example:
-    """A short Python function, asked for by what it does, by what to do, or by a question."""
-    task = rng.choice(snippets.tasks())
-    deed = rng.choice(task.asks)
-    ways = {"code that": deed, "code to": _infinitive(deed)}
+    """A short Python function, asked for by what it does or gives, by a question, or by its first line."""
+    tasks = snippets.tasks()
+    task = rng.choices(tasks, [len(task.deeds) + len(task.results) for task in tasks])[0]
+    answer = rng.choice(task.all_codes())
+    deed = pick(rng, rng.choice(task.deeds))
+    ways = {"code that": deed, "code to": _infinitive(deed), "code signature": answer.partition("\n")[0]}
     if deed.startswith("checks if "):
         clause = deed.removeprefix("checks if ")
         ways |= {"code if": clause, "code question": _question(clause)}
-    way = rng.choice(tuple(ways))
-    return Example("code", in_other_words(rng, way, ways[way]), rng.choice(task.all_codes()))
+    if task.results:
+        ways["code result"] = pick(rng, rng.choice(task.results))
+    weights = [0.3 if way in ("code signature", "code question") else 1.0 for way in ways]
+    way = rng.choices(tuple(ways), weights)[0]
+    prompt = with_articles(in_other_words(rng, way, ways[way]))
+    if way != "code signature" and prompt[-1].isalpha() and rng.random() < _MANNERS_SHARE:
+        prompt += rng.choice((".", "!", " please", ", please", ", thanks", " pls"))
+    return Example("code", prompt, answer)
 
 
 def _infinitive(deed: str) -> str:
@@ -208,6 +210,8 @@ def _infinitive(deed: str) -> str:
 
 
 def _question(clause: str) -> str:
-    """`a number is even` -> `is a number even`."""
-    subject, verb, rest = re.split(r" (is|are) ", clause, maxsplit=1)
-    return f"{verb} {subject} {rest}"
+    """`a number is even` -> `is a number even`, `a list has duplicates` -> `does a list have duplicates`."""
+    subject, verb, rest = re.split(r" (is|are|has|contains) ", clause, maxsplit=1)
+    if verb in ("is", "are"):
+        return f"{verb} {subject} {rest}"
+    return f"does {subject} {'have' if verb == 'has' else 'contain'} {rest}"

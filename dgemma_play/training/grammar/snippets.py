@@ -13,29 +13,43 @@ from dgemma_play.training.grammar import tables
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked for, the names that {a} and {b} may take, and the codes that do it."""
+    """What is asked for, what the function and its arguments {a} and {b} may be called, and its code."""
 
-    asks: tuple[str, ...]
-    names: tuple[dict[str, str], ...]
-    codes: tuple[str, ...]
+    deeds: tuple[str, ...]  # "reverses a string"
+    results: tuple[str, ...]  # "a string backwards"
+    functions: tuple[str, ...]
+    arguments: tuple[dict[str, str], ...]
+    code: str
 
     def all_codes(self) -> list[str]:
-        """Every code with every choice of names."""
-        return [code.format(**names) for code in self.codes for names in self.names]
+        """The code with every choice of names."""
+        return [
+            self.code.format(f=function, **arguments)
+            for function in self.functions
+            for arguments in self.arguments
+        ]
 
 
 @cache
 def tasks() -> tuple[Task, ...]:
     """All tasks of the table."""
-    table = tables.read("snippets")
+    table = dict(tables.read("snippets"))
     arguments = {
         kind: tuple(dict(zip("ab", names.split("/"), strict=False)) for names in choices.split())
-        for kind, choices in tables.pairs(table["names"][0]).items()
+        for kind, choices in tables.pairs(table.pop("names")[0]).items()
     }
     found = []
-    for heading, groups in table.items():
-        kind, _, asks = heading.partition(": ")
-        if kind in arguments:
-            codes = tuple("\n".join(group) for group in groups)
-            found.append(Task(tuple(asks.split(" | ")), arguments[kind], codes))
+    for heading, (group,) in table.items():
+        signature, _, wordings = heading.partition(": ")
+        kind, functions = signature.split(" / ")
+        deeds, _, results = wordings.partition(" || ")
+        found.append(
+            Task(
+                tuple(deeds.split(" | ")),
+                tuple(results.split(" | ")) if results else (),
+                tuple(functions.split()),
+                arguments[kind],
+                "\n".join(group),
+            )
+        )
     return tuple(found)
