@@ -48,7 +48,10 @@ class Draft:
 
     @property
     def kept(self) -> bool:
-        return measures.kept(self.text, self.probe.words)
+        if self.probe.form == "blank":
+            return measures.filled(self.text, self.probe.words)
+        solved = not self.probe.task or measures.solves(self.text, self.probe.task)
+        return solved and measures.kept(self.text, self.probe.words)
 
     @property
     def formed(self) -> bool:
@@ -156,11 +159,11 @@ def infill(judge: Judge) -> dict[str, dict[str, float]]:
 
 
 def forms(judge: Judge) -> dict[str, dict[str, float]]:
-    """By form, seen wordings."""
+    """By form, seen wordings and then paraphrased ones."""
     groups: dict[str, list[Draft]] = defaultdict(list)
-    for draft in judge.ask(probes.SEEN):
-        groups[draft.probe.form].append(draft)
-    return {form: summary(drafts) for form, drafts in groups.items()}
+    for draft in judge.ask((*probes.SEEN, *probes.PARAPHRASED)):
+        groups[f"{draft.probe.form}, {draft.probe.kind}"].append(draft)
+    return {name: summary(drafts) for name, drafts in groups.items()}
 
 
 def steps(judge: Judge) -> dict[str, dict[str, float]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from dgemma_play.training import readability
-from dgemma_play.training.grammar import elastic, tables, verses, words
+from dgemma_play.training.grammar import elastic, snippets, tables, verses, words
 from dgemma_play.training.grammar.example import holds
 from dgemma_play.training.grammar.verses import last_word
 
@@ -19,6 +19,29 @@ from dgemma_play.training.grammar.verses import last_word
 def kept(text: str, asked: Sequence[str]) -> bool:
     """Whether all asked words stand in the text."""
     return all(holds(text, word) for word in asked)
+
+
+def filled(text: str, sentence: Sequence[str]) -> bool:
+    """Whether a text is the sentence, word for word, with one or two words in the place of `_`."""
+    gap = r"[a-z']+(?: [a-z']+)?"
+    words = (gap if word == "_" else re.escape(word.lower()) for word in sentence)
+    return re.fullmatch(rf"{r'[^a-z]+'.join(words)}[^a-z]*", text.lower()) is not None
+
+
+def solves(text: str, task: str) -> bool:
+    """Whether a text is the grammar's code for a task, whatever names it uses."""
+    wanted = (other.all_codes()[0] for other in snippets.tasks() if other.functions[0] == task)
+    return text.startswith("def ") and parses(text) and _unnamed(text) in map(_unnamed, wanted)
+
+
+def _unnamed(code: str) -> str:
+    """Code with numbers for the names that it chooses: the function's, its arguments', its variables'."""
+    nodes = list(ast.walk(ast.parse(code)))
+    chosen = [node.name for node in nodes if isinstance(node, ast.FunctionDef)]
+    chosen += [node.arg for node in nodes if isinstance(node, ast.arg)]
+    chosen += [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    numbers = {name: f"_{number}" for number, name in enumerate(dict.fromkeys(chosen))}
+    return re.sub(r"\b[A-Za-z_]+\b", lambda found: numbers.get(found[0], found[0]), code)
 
 
 def rhymes(first: str, second: str) -> bool:
@@ -60,10 +83,24 @@ def has_form(form: str, text: str) -> bool:
             return re.fullmatch(r"[A-Z][^:\n]+: .+\.", text) is not None
         case "code":
             return text.startswith("def ") and parses(text)
+        case "refusal":
+            return text.startswith(_refusals())
         case "opening" | "blank":
             return len(lines) == 1 and ended and sentences == 1
         case _:
             return len(lines) == 1 and ended and len(text.split()) >= 6
+
+
+@cache
+def _refusals() -> tuple[str, ...]:
+    """What a text may begin with that says that it cannot do what was asked."""
+    chat = tables.read("chat")
+    return tuple(
+        text
+        for mood in ("form", "unknown")
+        for reply in chat[mood][1]
+        for text in elastic.fillings(reply, {})
+    )
 
 
 def _rhyme(first: str, second: str) -> bool:

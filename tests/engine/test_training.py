@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import random
 import re
 from collections import defaultdict
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from dgemma_play.training import corpus, grammar, model, objective, optim, probes, tokenizer, train
+from dgemma_play.training import corpus, grammar, measures, model, objective, optim, probes, tokenizer, train
 from dgemma_play.training.forward import TrainingForward
 from dgemma_play.training.grammar import (
     elastic,
@@ -394,12 +395,87 @@ def test_unknown_words_are_spelt_in_characters() -> None:
     assert not unknown & {token.strip() for token in tokenizer.tokens(embedded_tokenizer())}
 
 
+def test_a_blank_is_filled_if_every_given_word_stays_in_its_place() -> None:
+    sentence = ["The", "cat", "sat", "on", "the", "_"]
+    for text in ("The cat sat on the mat.", "the cat sat on the warm mat"):
+        assert measures.filled(text, sentence)
+    for text in ("The cat sat on the.", "The cat sat on a mat.", "The cat sat on the mat and slept.", ""):
+        assert not measures.filled(text, sentence)
+
+
+def test_code_solves_its_task_whatever_its_names() -> None:
+    assert measures.solves("def f(q):\n    return q % 2 == 0", "is_even")
+    assert measures.solves("def keep(them):\n    return [x for x in them if x % 2 == 0]", "keep_even")
+    assert measures.solves("def f(n):\n    if n < 2:\n        return 1\n    return n * f(n - 1)", "factorial")
+    for text in (
+        "def f(q):\n    return q % 2 == 1",
+        "def f(q):\n    return p % 2 == 0",
+        "def f(q",
+        "q % 2 == 0",
+    ):
+        assert not measures.solves(text, "is_even")
+    assert not measures.solves("def f(q):\n    return q % 2 == 0", "a task that the grammar does not have")
+
+
+def test_a_refusal_is_known_by_how_it_begins() -> None:
+    rng = random.Random(0)
+    answers = [shortforms.chat(rng) for _ in range(200)]
+    kinds = tables.read("chat")["unknown forms"][0]
+    refused = [e for e in answers if any(kind in e.prompt.lower() for kind in kinds)]
+    assert len(refused) > 5
+    assert all(measures.has_form("refusal", e.answer) for e in refused)
+    assert not measures.has_form("refusal", "A fox found a bell. It rang all day.")
+
+
 def test_no_template_asks_in_a_paraphrased_wording() -> None:
     def wording(prompt: str, asked: tuple[str, ...]) -> str:
         for word in asked:
             prompt = re.sub(rf"\b(an? |the |my )?{word}", "X", prompt)
         return re.sub(r"[^a-zX ]", "", prompt[:1].lower() + prompt[1:]).strip()
 
+    others = [p for p in probes.PARAPHRASED if p.form not in ("blank", "code")]
     templates = {wording(e.prompt, e.asked) for e in corpus.draw(20_000, seed=4)}
     assert wording("Write a haiku about the sea.", ("sea",)) in templates
-    assert not [p.prompt for p in probes.PARAPHRASED if wording(p.prompt, p.words) in templates]
+    assert not [p.prompt for p in others if wording(p.prompt, p.words) in templates]
+
+
+def all_choices(template: str) -> list[str]:
+    """Every text that a template with words/joined/so can give."""
+    parts = re.split(r"([A-Za-z']+(?:/[A-Za-z']+)+)", template)
+    return ["".join(choice) for choice in itertools.product(*(part.split("/") for part in parts))]
+
+
+def test_no_template_asks_for_code_in_a_paraphrased_wording() -> None:
+    asks, said = tables.read("asks"), defaultdict(set)
+    for task in snippets.tasks():
+        said["code result"].update(text for result in task.results for text in all_choices(result))
+        said["code signature"].update(code.partition("\n")[0] for code in task.all_codes())
+        for deed in itertools.chain.from_iterable(map(all_choices, task.deeds)):
+            for heading, text in snippets.ways(deed).items():
+                said[heading].add(text)
+
+    def is_a_template(prompt: str) -> bool:
+        plain = re.sub(r",? (please|thanks|pls)$", "", prompt.lower().rstrip(".!"))
+        for heading, texts in said.items():
+            for wording in itertools.chain.from_iterable(map(all_choices, asks[heading][0])):
+                before, after = (part.strip(" .!") for part in wording.lower().split("{x}"))
+                inside = plain.removeprefix(before).removesuffix(after).strip()
+                if f"{before} {inside} {after}".strip() == plain and inside in {t.lower() for t in texts}:
+                    return True
+        return False
+
+    assert is_a_template("Write a Python function that adds two numbers.")
+    assert is_a_template("def is_prime(n):")
+    assert not [p.prompt for p in probes.PARAPHRASED if p.form == "code" and is_a_template(p.prompt)]
+
+
+def test_no_template_gives_the_sentence_of_a_paraphrased_blank() -> None:
+    def can_give(template: str, sentence: tuple[str, ...]) -> bool:
+        slots = [slot.lower().split("/") for slot in re.findall(r"[A-Za-z'/]+", template)]
+        fits = (word == "_" or word.lower() in slot for word, slot in zip(sentence, slots, strict=False))
+        return len(slots) == len(sentence) and all(fits)
+
+    everyday = tables.read("everyday")["sentences"][0]
+    assert any(can_give(template, ("The", "bird", "sat", "in", "the", "_")) for template in everyday)
+    blanks = [probe for probe in probes.PARAPHRASED if probe.form == "blank"]
+    assert not [p.prompt for p in blanks for template in everyday if can_give(template, p.words)]

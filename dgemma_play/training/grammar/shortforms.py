@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 
 from dgemma_play.training.grammar import snippets, tables, words
 from dgemma_play.training.grammar.elastic import article, capital, common_length, fit, pick, with_articles
@@ -188,10 +187,7 @@ def code(rng: random.Random) -> Example:
     task = rng.choices(tasks, [len(task.deeds) + len(task.results) for task in tasks])[0]
     answer = rng.choice(task.all_codes())
     deed = pick(rng, rng.choice(task.deeds))
-    ways = {"code that": deed, "code to": _infinitive(deed), "code signature": answer.partition("\n")[0]}
-    if deed.startswith("checks if "):
-        clause = deed.removeprefix("checks if ")
-        ways |= {"code if": clause, "code question": _question(clause)}
+    ways = snippets.ways(deed) | {"code signature": answer.partition("\n")[0]}
     if task.results:
         ways["code result"] = pick(rng, rng.choice(task.results))
     weights = [0.3 if way in ("code signature", "code question") else 1.0 for way in ways]
@@ -200,18 +196,3 @@ def code(rng: random.Random) -> Example:
     if way != "code signature" and prompt[-1].isalpha() and rng.random() < _MANNERS_SHARE:
         prompt += rng.choice((".", "!", " please", ", please", ", thanks", " pls"))
     return Example("code", prompt, answer)
-
-
-def _infinitive(deed: str) -> str:
-    """`multiplies two numbers` -> `multiply two numbers`."""
-    verb, _, rest = deed.partition(" ")
-    verb = f"{verb[:-3]}y" if verb.endswith("ies") else verb[:-1]
-    return f"{verb} {rest}"
-
-
-def _question(clause: str) -> str:
-    """`a number is even` -> `is a number even`, `a list has duplicates` -> `does a list have duplicates`."""
-    subject, verb, rest = re.split(r" (is|are|has|contains) ", clause, maxsplit=1)
-    if verb in ("is", "are"):
-        return f"{verb} {subject} {rest}"
-    return f"does {subject} {'have' if verb == 'has' else 'contain'} {rest}"

@@ -5,6 +5,7 @@ Every variant of a task has the same tokens but for the names, so that positions
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -53,3 +54,27 @@ def tasks() -> tuple[Task, ...]:
             )
         )
     return tuple(found)
+
+
+def ways(deed: str) -> dict[str, str]:
+    """Headings of `asks.txt` under which a deed can be asked for, and what stands for {x} there."""
+    found = {"code that": deed, "code to": _infinitive(deed)}
+    if deed.startswith("checks if "):
+        clause = deed.removeprefix("checks if ")
+        found |= {"code if": clause, "code question": _question(clause)}
+    return found
+
+
+def _infinitive(deed: str) -> str:
+    """`multiplies two numbers` -> `multiply two numbers`."""
+    verb, _, rest = deed.partition(" ")
+    verb = f"{verb[:-3]}y" if verb.endswith("ies") else verb[:-1]
+    return f"{verb} {rest}"
+
+
+def _question(clause: str) -> str:
+    """`a number is even` -> `is a number even`, `a list has duplicates` -> `does a list have duplicates`."""
+    subject, verb, rest = re.split(r" (is|are|has|contains) ", clause, maxsplit=1)
+    if verb in ("is", "are"):
+        return f"{verb} {subject} {rest}"
+    return f"does {subject} {'have' if verb == 'has' else 'contain'} {rest}"

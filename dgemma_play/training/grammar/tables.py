@@ -17,8 +17,12 @@ Group = tuple[str, ...]
 @cache
 def read(name: str) -> dict[str, tuple[Group, ...]]:
     """Heading -> groups of lines of `tables/<name>.txt`."""
-    lines = (_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    text = "\n".join(line for line in lines if not line.startswith(";")).strip()
+    return parse((_FOLDER / f"{name}.txt").read_text(encoding="utf-8"))
+
+
+def parse(text: str) -> dict[str, tuple[Group, ...]]:
+    """Heading -> groups of lines of a table."""
+    text = "\n".join(line for line in text.splitlines() if not line.startswith(";")).strip()
     table = {}
     for block in text.removeprefix("# ").split("\n# "):
         heading, _, body = block.partition("\n")
