@@ -19,14 +19,14 @@ from dgemma_play.training.grammar.prompts import in_other_words
 _BLANKS = (*["___"] * 6, *["____"] * 5, *["_____"] * 4, "__", "______", "________", "_", "...", "[blank]")
 _BARE_SHARE = 0.45  # of the prompts are the sentence alone
 _SLOPPY_SHARE = 0.25  # of the prompts begin small, end without a stop, or both
-_SWAPPED_SHARE = 0.35  # of the everyday sentences have other words than they should
+_SWAPPED_SHARE = 0.15  # of the everyday sentences have other words than they should
 _GIVEN = 4  # letters of a word that the answer is asked to hold, at least
 _SENTENCE_TOKENS = range(4, 15)  # of sentences from other forms
 
 
 def blank(rng: random.Random) -> Example:
     """A sentence with a blank, asked for by the sentence alone or in one of many wordings."""
-    source = rng.choices((_everyday, _of_a_story, _of_another_form), (0.65, 0.15, 0.2))[0]
+    source = rng.choices((_everyday, _of_a_story, _of_another_form), (0.82, 0.08, 0.1))[0]
     sentence, gap = source(rng)
     asked = re.sub(rf"\b{re.escape(gap)}\b", lambda _: rng.choice(_BLANKS), sentence, count=1)
     if rng.random() < _SLOPPY_SHARE:

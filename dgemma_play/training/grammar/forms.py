@@ -10,7 +10,7 @@ from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its weight among the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
-    "story": (longforms.story, 0.22),
+    "story": (longforms.story, 0.23),
     "long story": (longforms.long_story, 0.05),
     "haiku": (longforms.haiku, 0.15),
     "couplet": (longforms.couplet, 0.07),
@@ -23,9 +23,9 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "list": (shortforms.items, 0.02),
     "recipe": (shortforms.recipe, 0.02),
     "riddle": (shortforms.riddle, 0.015),
-    "chat": (shortforms.chat, 0.045),
-    "blank": (blanks.blank, 0.15),
-    "code": (shortforms.code, 0.11),
+    "chat": (shortforms.chat, 0.055),
+    "blank": (blanks.blank, 0.16),
+    "code": (shortforms.code, 0.1),
 }
 
 
