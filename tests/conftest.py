@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,10 @@ import pytest
 
 from dgemma_play.settings import Settings
 from dgemma_play.trace import Trace
+
+# Each worker looks for its ports in a range of its own: two that look at once may find the same one free.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.environ.setdefault("GRADIO_SERVER_PORT", str(7860 + 100 * _WORKER))
 
 FOX = "Write a short story about a fox."
 
