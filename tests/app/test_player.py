@@ -715,8 +715,11 @@ def test_the_newest_of_many_frames_wins(visit: Callable[..., Page]) -> None:
           let renders = 0;
           const render = player.render.bind(player);
           player.render = () => { renders++; render(); };
+          const frames = [], request = window.requestAnimationFrame;
+          window.requestAnimationFrame = (draw) => frames.push(draw);
           await player.sink(text);
-          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+          window.requestAnimationFrame = request;
+          frames.forEach((draw) => draw(performance.now()));
           return [renders, player.state.slot];
         }""",
         "\n".join(records[2:]),
