@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cache
 
 from dgemma_play.training.grammar import longforms, tables, verses, words
-from dgemma_play.training.grammar.elastic import article
+from dgemma_play.training.grammar.elastic import with_articles
 from dgemma_play.training.grammar.example import Example
 
 SHARE = 0.35  # of the examples of these forms, at most
@@ -81,9 +81,8 @@ def _draw(rng: random.Random, form: str, subject: str) -> str:
 
 def _replaced(text: str, subject: str, word: str) -> str:
     """The text with another subject; article and capital follow."""
-    text = re.sub(rf"\b(A|a)n? {subject}\b", lambda found: found[1] + article(word)[1:], text)
     text = re.sub(rf"\b{subject}\b", word, text)
-    return re.sub(rf"\b{subject.capitalize()}\b", word.capitalize(), text)
+    return with_articles(re.sub(rf"\b{subject.capitalize()}\b", word.capitalize(), text))
 
 
 @cache
