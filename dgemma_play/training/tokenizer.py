@@ -17,13 +17,15 @@ from dgemma_play.training.grammar import elastic
 SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<|user>", "<|model>", "<boi>", "<eoi>", "<image>")
 PAD, EOS, BOS, UNK, USER, MODEL, BOI, EOI, IMAGE = range(len(SPECIAL))
 
-# Every turn is `<|user>text` or `<|model>text<eos>`; other roles (system) read as the user's words.
+# Every turn is `<|user>text` or `<|model>text<eos>`; other roles (system) read as the user's words. A text
+# in capitals reads as one in small letters, as words in capitals are none of the vocabulary.
 CHAT_TEMPLATE = (
+    "{% macro plain(text) %}{{ (text | lower if text.isupper() else text) | trim }}{% endmacro %}"
     "{{ bos_token }}"
     "{% for message in messages %}"
     "{{ '<|model>' if message['role'] in ('assistant', 'model') else '<|user>' }}"
-    "{% if message['content'] is string %}{{ message['content'] | trim }}"
-    "{% else %}{% for part in message['content'] %}{{ part.get('text', '') | trim }}{% endfor %}{% endif %}"
+    "{% if message['content'] is string %}{{ plain(message['content']) }}"
+    "{% else %}{% for part in message['content'] %}{{ plain(part.get('text', '')) }}{% endfor %}{% endif %}"
     "{% if message['role'] in ('assistant', 'model') %}{{ eos_token }}{% endif %}"
     "{% endfor %}"
     "{% if add_generation_prompt %}<|model>{% endif %}"

@@ -24,6 +24,7 @@ _CODAS = ("", "", "", "n", "l", "r", "s", "m", "x", "nt", "ck")
 _PATTERN_SHARE, _AROUND_SHARE = 0.4, 0.12
 _OTHER_WORDS = 0.22  # of the requests name no kind of text, or name it in their own way
 _CHATTER_SHARE = 0.12  # of the requests have a few words more, that mean nothing to them
+_SAID_LAST = ("blank", "code")  # headings whose {x} would not end where it ends, were there words behind it
 
 
 def request(
@@ -75,7 +76,10 @@ def ask(
 def in_other_words(rng: random.Random, heading: str, about: str) -> str:
     """A prompt in a wording that only this kind of text has: `Wish Ana a happy birthday.`"""
     text = pick(rng, rng.choice(tables.read("asks")[heading][0])).format(x=about)
-    return text if text.startswith(about) or rng.random() < 0.6 else capital(text)
+    text = text if text.startswith(about) or rng.random() < 0.6 else capital(text)
+    if rng.random() < _CHATTER_SHARE:
+        return _with_chatter(rng, text, behind=not heading.startswith(_SAID_LAST))
+    return text
 
 
 def _plain_request(rng: random.Random, kind: str, about: str, join: str) -> str:
@@ -89,9 +93,11 @@ def _plain_request(rng: random.Random, kind: str, about: str, join: str) -> str:
     return text + (end if rng.random() < 0.85 else "")
 
 
-def _with_chatter(rng: random.Random, text: str) -> str:
-    """The request with some everyday words before or behind it."""
+def _with_chatter(rng: random.Random, text: str, behind: bool = True) -> str:
+    """The request with some everyday words before it, or else behind it."""
     chatter = " ".join(rng.choice(words.plain_words()) for _ in range(rng.randint(1, 5)))
+    if not behind:
+        return f"{capital(chatter)}{rng.choice('.:,!?')} {text}"
     if rng.random() < 0.5:
         return f"{chatter}{rng.choice(('', '.', ',', '!'))} {text}"
     return f"{text.rstrip('.!?')}{rng.choice(('', ','))} {chatter}"

@@ -5,12 +5,29 @@ from __future__ import annotations
 import random
 
 from dgemma_play.training.grammar import snippets, tables, words
-from dgemma_play.training.grammar.elastic import article, capital, common_length, fit, pick, with_articles
+from dgemma_play.training.grammar.elastic import (
+    article,
+    capital,
+    common_length,
+    fit,
+    length,
+    pick,
+    with_articles,
+)
 from dgemma_play.training.grammar.example import Example
 from dgemma_play.training.grammar.plots import draw_cast, friends
 from dgemma_play.training.grammar.prompts import ask, in_other_words, invented_word, request
 
 _UNKNOWN_NAME = 0.2  # share of greetings for a name outside the list
+_TWO_NAMES = 0.1  # share of greetings to two people
+_RARE_WAYS = {
+    "code signature": 0.35,
+    "code question": 0.3,
+    "code named": 0.35,
+}  # weights, beside 1 for others
+_AS_A_DEED = 0.3  # of the deeds are made of a result
+_OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than the task's
+_OTHER_NAME = 0.4  # of the functions whose name is given have one of another task
 _MANNERS_SHARE = 0.2  # of the requests for code end with a stop or a courtesy
 _UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
 _ALIASES = {
@@ -41,11 +58,20 @@ def greeting(rng: random.Random) -> Example:
     name = rng.choice(words.names()) if known else invented_word(rng).capitalize()
     if not known and rng.random() < 0.3:
         name = rng.choice(("my friend", "my teacher", "my neighbor", "my boss"))
+    asked = (name,) if known else ()
+    if known and rng.random() < _TWO_NAMES:
+        asked = (name, rng.choice([other for other in words.names() if other != name]))
+        name = " and ".join(asked)
     kinds = (article(kind), article(kind), f"a short {kind}", kind)
     prompt = ask(rng, kind, kinds, name, (" for ", " for ", " to "))
     slots = {"N": name if known else "friend"}
-    parts = [fit(rng, group, slots, common_length(group)) for group in table[kind]]
-    return Example("greeting", prompt, " ".join(parts), (name,) if known else ())
+    # Only how it begins has a slot, and two names are longer than one.
+    spare = (length(slots["N"]) - 1, 0, 0)
+    parts = [
+        fit(rng, group, slots, common_length(group) + more)
+        for group, more in zip(table[kind], spare, strict=True)
+    ]
+    return Example("greeting", prompt, " ".join(parts), asked)
 
 
 def name(rng: random.Random) -> Example:
@@ -161,7 +187,7 @@ def chat(rng: random.Random) -> Example:
     """Small talk, or a question that is too big: a friendly reply that says what can be asked for."""
     table = tables.read("chat")
     mood = rng.choice(
-        ("hello", "mood", "who", "thanks", "bye", "idea", "form", "unknown", "unknown", "unknown")
+        ("hello", "mood", "who", "thanks", "bye", "idea", *["form"] * 3, "unknown", "unknown", "unknown")
     )
     prompts, replies = table[mood]
     prompt = rng.choice(prompts)
@@ -185,13 +211,27 @@ def code(rng: random.Random) -> Example:
     """A short Python function, asked for by what it does or gives, by a question, or by its first line."""
     tasks = snippets.tasks()
     task = rng.choices(tasks, [len(task.deeds) + len(task.results) for task in tasks])[0]
-    answer = rng.choice(task.all_codes())
     deed = pick(rng, rng.choice(task.deeds))
-    ways = snippets.ways(deed) | {"code signature": answer.partition("\n")[0]}
+    ways = snippets.ways(deed) | {"code named": "", "code signature": ""}
     if task.results:
-        ways["code result"] = pick(rng, rng.choice(task.results))
-    weights = [0.3 if way in ("code signature", "code question") else 1.0 for way in ways]
+        ways["code result"] = result = pick(rng, rng.choice(task.results))
+        if rng.random() < _AS_A_DEED:
+            ways["code that"] = snippets.as_deed(result) or deed
+    weights = [_RARE_WAYS.get(way, 1.0) for way in ways]
     way = rng.choices(tuple(ways), weights)[0]
+    function = rng.choice(task.functions)
+    answer = rng.choice(task.codes(function))
+    if way == "code named":
+        if rng.random() < _OTHER_NAME:
+            function = rng.choice(rng.choice(tasks).functions)
+            answer = rng.choice(task.codes(function))
+        ways[way] = f"{function} that {deed}"
+    elif way == "code signature":
+        if rng.random() < _OTHER_ARGUMENTS:
+            answer = task.code_with(function, snippets.argument_names(), rng)
+        ways[way] = answer.partition("\n")[0]
+    elif task.calls_itself():
+        answer = rng.choice(task.codes(task.functions[0]))
     prompt = with_articles(in_other_words(rng, way, ways[way]))
     if way != "code signature" and prompt[-1].isalpha() and rng.random() < _MANNERS_SHARE:
         prompt += rng.choice((".", "!", " please", ", please", ", thanks", " pls"))

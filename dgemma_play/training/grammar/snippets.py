@@ -5,7 +5,9 @@ Every variant of a task has the same tokens but for the names, so that positions
 
 from __future__ import annotations
 
+import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,13 +24,26 @@ class Task:
     arguments: tuple[dict[str, str], ...]
     code: str
 
+    def codes(self, function: str) -> list[str]:
+        """The code of a function of that name, with every choice of arguments."""
+        return [self.code.format(f=function, **arguments) for arguments in self.arguments]
+
     def all_codes(self) -> list[str]:
         """The code with every choice of names."""
-        return [
-            self.code.format(f=function, **arguments)
-            for function in self.functions
-            for arguments in self.arguments
-        ]
+        return [code for function in self.functions for code in self.codes(function)]
+
+    def calls_itself(self) -> bool:
+        """Whether the code holds its own name, which then must be the same at both places."""
+        return self.code.count("{f}") > 1
+
+    def code_with(self, function: str, names: Sequence[str], rng: random.Random) -> str:
+        """The code with some of `names` for what its first line names, but none that it needs itself."""
+        arguments = rng.choice(self.arguments)
+        signature = self.code.partition("\n")[0]
+        taken = {*re.findall(r"[a-z_]+", self.code), *arguments.values()}
+        given = [slot for slot in arguments if f"{{{slot}}}" in signature]
+        others = rng.sample([name for name in names if name not in taken], len(given))
+        return self.code.format(f=function, **(arguments | dict(zip(given, others, strict=True))))
 
 
 @cache
@@ -54,6 +69,23 @@ def tasks() -> tuple[Task, ...]:
             )
         )
     return tuple(found)
+
+
+@cache
+def argument_names() -> tuple[str, ...]:
+    """What arguments of any task may be called, each once."""
+    choices = tables.pairs(tables.read("snippets")["names"][0]).values()
+    return tuple(dict.fromkeys(name for names in choices for name in re.split(r"[ /]", names)))
+
+
+def as_deed(result: str) -> str | None:
+    """`the sum of two numbers` -> `takes two numbers and returns their sum`, if it can be said so."""
+    found = re.fullmatch(r"(?:the |an? )?(.+?) (?:of|in) (a|the|my|two) (\w+)", result)
+    if not found:
+        return None
+    what, which, given = found.groups()
+    several = which == "two"
+    return f"takes {'two' if several else 'a'} {given} and returns {'their' if several else 'its'} {what}"
 
 
 def ways(deed: str) -> dict[str, str]:
