@@ -18,7 +18,7 @@ from dgemma_play.training.model import CANVAS
 from dgemma_play.training.tokenizer import EOS, PAD
 
 TURN_SHARE = 0.03  # of the examples get an earlier exchange before their prompt
-_COMMON = 8  # times in `_VOCABULARY_EXAMPLES` that a word must occur in prompts to become a token
+_COMMON = 9  # times in `_VOCABULARY_EXAMPLES` that a word must occur in prompts to become a token
 FULL_SHARE = 0.3  # of the short answers get the whole canvas, so that the tail of end tokens is learnt
 
 
@@ -59,7 +59,9 @@ def corpus_vocabulary(examples: Sequence[grammar.Example]) -> list[str]:
         *(noun.capitalize() for noun in words.by_rarity(words.subjects())[0]),
     )
     frequent = (token for token, _ in answers.most_common())
-    unknown = (token for thing in tables.read("chat")["unknown things"][0] for token in elastic.split(thing))
+    chat = tables.read("chat")
+    refused = (*chat["unknown things"][0], *chat["unknown forms"][0])
+    unknown = (token for thing in refused for token in elastic.split(thing))
     return tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra), *unknown))
 
 

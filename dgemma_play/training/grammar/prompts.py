@@ -97,7 +97,7 @@ def _with_chatter(rng: random.Random, text: str, behind: bool = True) -> str:
     """The request with some everyday words before it, or else behind it."""
     chatter = " ".join(rng.choice(words.plain_words()) for _ in range(rng.randint(1, 5)))
     if not behind:
-        return f"{capital(chatter)}{rng.choice('.:,!?')} {text}"
+        return f"{chatter}{rng.choice('.:,!?')} {text}"
     if rng.random() < 0.5:
         return f"{chatter}{rng.choice(('', '.', ',', '!'))} {text}"
     return f"{text.rstrip('.!?')}{rng.choice(('', ','))} {chatter}"

@@ -100,7 +100,10 @@ def ways(deed: str) -> dict[str, str]:
 def _infinitive(deed: str) -> str:
     """`multiplies two numbers` -> `multiply two numbers`."""
     verb, _, rest = deed.partition(" ")
-    verb = f"{verb[:-3]}y" if verb.endswith("ies") else verb[:-1]
+    if verb.endswith("ies"):
+        verb = f"{verb[:-3]}y"
+    else:
+        verb = verb[:-2] if verb.endswith(("oes", "xes", "shes", "ches", "sses")) else verb[:-1]
     return f"{verb} {rest}"
 
 
