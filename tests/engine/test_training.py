@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import itertools
 import random
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from transformers import PreTrainedTokenizerFast
 from dgemma_play.training import corpus, grammar, measures, model, objective, optim, probes, tokenizer, train
 from dgemma_play.training.forward import TrainingForward
 from dgemma_play.training.grammar import (
+    blanks,
     elastic,
     forms,
     plots,
@@ -262,6 +265,69 @@ def examples() -> list[grammar.Example]:
     return corpus.draw(3000, seed=3)
 
 
+def test_code_whose_name_or_first_line_is_given_has_them() -> None:
+    rng = random.Random(0)
+    code = [shortforms.code(rng) for _ in range(1500)]
+    lines = [(e.prompt, e.answer.partition("\n")[0]) for e in code]
+    given = [(prompt, line) for prompt, line in lines if "def " in prompt and "(" in prompt]
+    assert len(given) > 50
+    assert [(prompt, line) for prompt, line in given if line not in prompt] == []
+    named = [(re.search(r"(?:called|named) (\w+) that ", prompt), line) for prompt, line in lines]
+    named = [(found[1], line) for found, line in named if found]
+    assert len(named) > 50
+    assert [(name, line) for name, line in named if not line.startswith(f"def {name}(")] == []
+
+
+def test_a_function_calls_only_itself_and_names_each_argument_once() -> None:
+    rng = random.Random(0)
+    for task in snippets.tasks():
+        codes = task.all_codes() + [
+            task.code_with(name, snippets.argument_names(), rng) for name in task.functions
+        ]
+        for code in codes:
+            (function,) = ast.parse(code).body
+            assert isinstance(function, ast.FunctionDef)
+            names = [argument.arg for argument in function.args.args]
+            assert len(set(names)) == len(names), code
+            used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+            unknown = used - {*names, function.name, *dir(builtins), "random"}
+            stored = {
+                n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+            }
+            assert unknown <= stored, code
+            assert (function.name in used) == task.calls_itself(), code
+
+
+@pytest.mark.parametrize(
+    ("result", "deed"),
+    [
+        ("the sum of two numbers", "takes two numbers and returns their sum"),
+        ("largest number in a list", "takes a list and returns its largest number"),
+        ("words joined by spaces", None),
+    ],
+)
+def test_a_result_can_be_told_as_a_deed(result: str, deed: str | None) -> None:
+    assert snippets.as_deed(result) == deed
+
+
+def test_a_sentence_within_another_begins_small_unless_with_a_name() -> None:
+    rng = random.Random(0)
+    longer = [blanks.longer(rng)[0] for _ in range(500)]
+    assert all(text.endswith(".") and elastic.length(text) <= blanks.LONGEST for text in longer)
+    inside = {word for text in longer for word in re.findall(r"(?<!^)\b[A-Z][a-z']*", text)}
+    days_and_months = ("Christmas", "December", "January", "July", "August", "Saturday", "Sunday", "Monday")
+    proper = {*words.names(), "I", "English", "Mum", *days_and_months, "Tuesday", "Friday"}
+    assert inside <= proper
+
+
+def test_a_greeting_may_be_for_two() -> None:
+    rng = random.Random(0)
+    greetings = [shortforms.greeting(rng) for _ in range(300)]
+    for_two = [e for e in greetings if len(e.asked) == 2]
+    assert 10 < len(for_two) < 60
+    assert all(" and ".join(e.asked) in e.answer and " and ".join(e.asked) in e.prompt for e in for_two)
+
+
 def test_examples_hold_what_their_prompt_asks_for(examples: list[grammar.Example]) -> None:
     missing = [e for e in examples if not all(holds(e.answer, word) for word in e.asked)]
     assert missing == []
@@ -343,6 +409,16 @@ def test_chat_template_renders_every_turn(examples: list[grammar.Example]) -> No
     assert isinstance(text, str)
     assert text == expected
     assert tokenizer.UNK not in fast.encode(text, add_special_tokens=False)
+
+
+def test_a_prompt_in_capitals_reads_as_one_in_small_letters(examples: list[grammar.Example]) -> None:
+    fast = tokenizer.build(corpus.corpus_vocabulary(examples))
+
+    def text(prompt: str) -> str:
+        return str(fast.apply_chat_template([{"role": "user", "content": prompt}], tokenize=False))
+
+    assert text("WRITE A HAIKU ABOUT SNOW!") == text("write a haiku about snow!")
+    assert text("A haiku about Snow") == "<bos><|user>A haiku about Snow"
 
 
 def test_second_canvas_stands_behind_the_first(examples: list[grammar.Example]) -> None:
@@ -445,27 +521,40 @@ def all_choices(template: str) -> list[str]:
     return ["".join(choice) for choice in itertools.product(*(part.split("/") for part in parts))]
 
 
+def first_lines(task: snippets.Task) -> Iterator[str]:
+    """Every first line that a prompt can give, whatever its arguments are called."""
+    line = task.code.partition("\n")[0]
+    names = snippets.argument_names()
+    for function, a, b in itertools.product(task.functions, names, names if "{b}" in line else ("",)):
+        yield line.format(f=function, a=a, b=b)
+
+
 def test_no_template_asks_for_code_in_a_paraphrased_wording() -> None:
     asks, said = tables.read("asks"), defaultdict(set)
     for task in snippets.tasks():
         said["code result"].update(text for result in task.results for text in all_choices(result))
-        said["code signature"].update(code.partition("\n")[0] for code in task.all_codes())
+        said["code signature"].update(first_lines(task))
+        said["code that"].update(filter(None, map(snippets.as_deed, said["code result"])))
         for deed in itertools.chain.from_iterable(map(all_choices, task.deeds)):
             for heading, text in snippets.ways(deed).items():
                 said[heading].add(text)
 
+    said = {heading: {text.lower() for text in texts} for heading, texts in said.items()}
+
     def is_a_template(prompt: str) -> bool:
         plain = re.sub(r",? (please|thanks|pls)$", "", prompt.lower().rstrip(".!"))
+        plain = re.sub(r"\b(?:called|named) \w+ that\b", "that", plain)
         for heading, texts in said.items():
             for wording in itertools.chain.from_iterable(map(all_choices, asks[heading][0])):
                 before, after = (part.strip(" .!") for part in wording.lower().split("{x}"))
                 inside = plain.removeprefix(before).removesuffix(after).strip()
-                if f"{before} {inside} {after}".strip() == plain and inside in {t.lower() for t in texts}:
+                if f"{before} {inside} {after}".strip() == plain and inside in texts:
                     return True
         return False
 
     assert is_a_template("Write a Python function that adds two numbers.")
     assert is_a_template("def is_prime(n):")
+    assert is_a_template("A function called add that returns the sum of two numbers")
     assert not [p.prompt for p in probes.PARAPHRASED if p.form == "code" and is_a_template(p.prompt)]
 
 

@@ -21,7 +21,7 @@ _BARE_SHARE = 0.45  # of the prompts are the sentence alone
 _SLOPPY_SHARE = 0.25  # of the prompts begin small, end without a stop, or both
 _SWAPPED_SHARE = 0.15  # of the everyday sentences have other words than they should
 _LONGER_SHARE = 0.3  # of the everyday sentences are part of a longer one
-_LONGEST = 20  # tokens of these, at most
+LONGEST = 20  # tokens of these, at most
 _GIVEN = 4  # letters of a word that the answer is asked to hold, at least
 _SENTENCE_TOKENS = range(4, 15)  # of sentences from other forms
 
@@ -41,7 +41,7 @@ def blank(rng: random.Random) -> Example:
 
 def _everyday(rng: random.Random) -> tuple[str, str]:
     """A sentence of `tables/everyday.txt` and the word to leave out, mostly one that was drawn."""
-    text, drawn = _longer(rng) if rng.random() < _LONGER_SHARE else draw_words(rng, _template(rng))
+    text, drawn = longer(rng) if rng.random() < _LONGER_SHARE else draw_words(rng, _template(rng))
     others = [word for word in re.findall(r"[A-Za-z']{3,}", text) if word not in drawn]
     gap = rng.choice(others if others and (not drawn or rng.random() < 0.25) else drawn)
     if rng.random() < _SWAPPED_SHARE:
@@ -56,14 +56,14 @@ def _template(rng: random.Random) -> str:
     return rng.choice(tables.read("everyday")["sentences"][0])
 
 
-def _longer(rng: random.Random) -> tuple[str, list[str]]:
+def longer(rng: random.Random) -> tuple[str, list[str]]:
     """An everyday sentence within or beside others, and the words that were drawn."""
     while True:
         frame = rng.choice(tables.read("everyday")["longer"][0])
         one, two = (_template(rng).rstrip(".!?") for _ in "st")
         one = one if frame.startswith("{s}") else _small(one)
         text, drawn = draw_words(rng, frame.format(s=one, t=_small(two)))
-        if length(text) < _LONGEST:
+        if length(text) < LONGEST:
             return f"{text}.", drawn
 
 
