@@ -45,7 +45,9 @@ def draw(count: int, seed: int, stand_ins: bool = True) -> list[grammar.Example]
 
 
 def corpus_vocabulary(examples: Sequence[grammar.Example]) -> list[str]:
-    """Words of the answers, common ones of the prompts, names, and everyday words that prompts may hold.
+    """Words of the answers, common ones of the prompts, names, words of everyday sentences and prompts.
+
+    Among them are the things and forms that small talk declines, and the commonest subjects with a capital.
 
     An invented word occurs once or twice in the prompts and stays outside: it is there to be spelt out.
     """
@@ -59,10 +61,11 @@ def corpus_vocabulary(examples: Sequence[grammar.Example]) -> list[str]:
         *(noun.capitalize() for noun in words.by_rarity(words.subjects())[0]),
     )
     frequent = (token for token, _ in answers.most_common())
-    chat = tables.read("chat")
+    chat, everyday = tables.read("chat"), tables.read("everyday")["sentences"]
     refused = (*chat["unknown things"][0], *chat["unknown forms"][0])
-    unknown = (token for thing in refused for token in elastic.split(thing))
-    return tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra), *unknown))
+    told = (line.replace("/", " ") for group in everyday for line in group)
+    others = (token for text in (*refused, *told) for token in elastic.split(text))
+    return tokenizer.vocabulary((*frequent, *common, *(f" {word}" for word in extra), *others))
 
 
 def rows_of(

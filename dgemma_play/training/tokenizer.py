@@ -18,14 +18,14 @@ SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<|user>", "<|model>", "<boi>", "
 PAD, EOS, BOS, UNK, USER, MODEL, BOI, EOI, IMAGE = range(len(SPECIAL))
 
 # Every turn is `<|user>text` or `<|model>text<eos>`; other roles (system) read as the user's words. A text
-# in capitals reads as one in small letters, as words in capitals are none of the vocabulary.
+# in capitals reads as one in small letters, as hardly a word in capitals is one of the vocabulary.
 CHAT_TEMPLATE = (
     "{% macro plain(text) %}{{ (text | lower if text.isupper() else text) | trim }}{% endmacro %}"
     "{{ bos_token }}"
     "{% for message in messages %}"
     "{{ '<|model>' if message['role'] in ('assistant', 'model') else '<|user>' }}"
     "{% if message['content'] is string %}{{ plain(message['content']) }}"
-    "{% else %}{% for part in message['content'] %}{{ plain(part.get('text', '')) }}{% endfor %}{% endif %}"
+    "{% else %}{{ plain(message['content'] | map(attribute='text', default='') | join) }}{% endif %}"
     "{% if message['role'] in ('assistant', 'model') %}{{ eos_token }}{% endif %}"
     "{% endfor %}"
     "{% if add_generation_prompt %}<|model>{% endif %}"
@@ -78,4 +78,5 @@ def wrap(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
 
 def encode_prompt(tokenizer: PreTrainedTokenizerFast, prompt: str) -> list[int]:
     """The ids that the chat template gives for one user message, generation prompt included."""
+    prompt = prompt.lower() if prompt.isupper() else prompt
     return [BOS, USER, *tokenizer.encode(prompt, add_special_tokens=False), MODEL]

@@ -7,7 +7,7 @@ half-way to the other's latest. Nobody waits, so a busy core does not stall the 
 The run folder holds the corpus, `state.<process>.pt` (weights, optimisers, clock, CPU generators) and
 `checkpoint/`.
 `--resume` goes on from the state; with larger `--minutes` it trains further. `--from` starts from the
-weights of a finished checkpoint; its tokens keep their ids, and new words of the corpus follow them.
+weights of a finished checkpoint, whose tokens keep their rows wherever they stand in the new vocabulary.
 """
 
 from __future__ import annotations

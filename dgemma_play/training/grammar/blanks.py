@@ -1,7 +1,7 @@
 """Sentences with a blank: the answer is the whole sentence, so a model learns to carry every other word over.
 
 What it carries must be any word at any place, or it only learns the sentences. So these come from three
-sources, and in a part of them other words stand in for given ones, fit or not.
+sources, and in a part of the everyday ones other words stand in for given ones, fit or not.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from functools import cache
+from itertools import chain
 
 from dgemma_play.training.grammar import longforms, shortforms, tables, words
 from dgemma_play.training.grammar.elastic import alternatives, draw_words, fillings, length, with_articles
@@ -16,7 +17,7 @@ from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import draw_cast
 from dgemma_play.training.grammar.prompts import in_other_words
 
-_BLANKS = (*["___"] * 6, *["____"] * 5, *["_____"] * 4, "__", "______", "________", "_", "...", "[blank]")
+_BLANKS = (*["___"] * 6, *["____"] * 5, *["_____"] * 4, "__", "______", "________", "_", "[blank]")
 _BARE_SHARE = 0.45  # of the prompts are the sentence alone
 _SLOPPY_SHARE = 0.25  # of the prompts begin small, end without a stop, or both
 _SWAPPED_SHARE = 0.15  # of the everyday sentences have other words than they should
@@ -53,18 +54,20 @@ def _everyday(rng: random.Random) -> tuple[str, str]:
 
 
 def _template(rng: random.Random) -> str:
-    return rng.choice(tables.read("everyday")["sentences"][0])
+    statements, others = tables.read("everyday")["sentences"]
+    return rng.choice(statements + others)
 
 
 def longer(rng: random.Random) -> tuple[str, list[str]]:
     """An everyday sentence within or beside others, and the words that were drawn."""
+    statements = tables.read("everyday")["sentences"][0]
     while True:
         frame = rng.choice(tables.read("everyday")["longer"][0])
-        one, two = (_template(rng).rstrip(".!?") for _ in "st")
+        one, two = (rng.choice(statements).rstrip(".") for _ in "st")
         one = one if frame.startswith("{s}") else _small(one)
         text, drawn = draw_words(rng, frame.format(s=one, t=_small(two)))
         if length(text) < LONGEST:
-            return f"{text}.", drawn
+            return text if text.endswith("?") else f"{text}.", drawn
 
 
 def _small(template: str) -> str:
@@ -97,7 +100,7 @@ def _any_words() -> tuple[str, ...]:
     """Everyday words, subjects and the words that everyday sentences draw, each once."""
     drawn = (
         word
-        for line in tables.read("everyday")["sentences"][0]
+        for line in chain.from_iterable(tables.read("everyday")["sentences"])
         for group in alternatives(line)
         for word in group
     )

@@ -22,6 +22,7 @@ PATTERN = r"\n| {4}| ?_{2,}| ?[A-Za-z]+(?:_[A-Za-z]+)*(?:['’][A-Za-z]+)?| ?[0-
 _TOKEN = re.compile(PATTERN)
 _OPTION = re.compile(r"\[([^\]]*)\]")
 _ALTERNATIVES = re.compile(r"[A-Za-z']+(?:/[A-Za-z']+)+")
+_CONSONANT_SOUNDS = ("uni", "one", "once", "use", "using", "usu", "ewe", "uku", "ute", "eu")  # "a unicorn"
 _ARTICLE = re.compile(r"\b([Aa])n? ([A-Za-z]+)")
 
 
@@ -48,8 +49,8 @@ def capital(text: str) -> str:
 
 def article(words: str) -> str:
     """`an owl`, `a fox`, `a unicorn`, `an hour`: by sound."""
-    vowel = words[0].lower() in "aeiou" and not words.startswith(("uni", "one", "once", "use", "ewe", "uku"))
-    silent = words.startswith(("hour", "honest"))
+    vowel = words[0].lower() in "aeiou" and not words.lower().startswith(_CONSONANT_SOUNDS)
+    silent = words.lower().startswith(("hour", "honest", "honor", "honour", "heir"))
     return f"{'an' if vowel or silent else 'a'} {words}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 from dgemma_play.training.grammar import snippets, tables, words
 from dgemma_play.training.grammar.elastic import (
@@ -28,7 +29,7 @@ _RARE_WAYS = {
 _AS_A_DEED = 0.3  # of the deeds are made of a result
 _OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than the task's
 _OTHER_NAME = 0.4  # of the functions whose name is given have one of another task
-_MANNERS_SHARE = 0.2  # of the requests for code end with a stop or a courtesy
+_MANNERS_SHARE = 0.2  # of the requests for code that end with a word get a stop or a courtesy
 _UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
 _ALIASES = {
     "café": ("café", "cafe", "coffee shop"),
@@ -63,7 +64,9 @@ def greeting(rng: random.Random) -> Example:
         asked = (name, rng.choice([other for other in words.names() if other != name]))
         name = " and ".join(asked)
     kinds = (article(kind), article(kind), f"a short {kind}", kind)
-    prompt = ask(rng, kind, kinds, name, (" for ", " for ", " to "))
+    # Other wordings are about one person with a name: "{x} turns six".
+    wording = partial(ask, heading=kind) if " " not in name else request
+    prompt = wording(rng, kinds=kinds, about=name, joins=(" for ", " for ", " to "))
     slots = {"N": name if known else "friend"}
     # Only how it begins has a slot, and two names are longer than one.
     spare = (length(slots["N"]) - 1, 0, 0)
@@ -208,7 +211,7 @@ def chat(rng: random.Random) -> Example:
 
 
 def code(rng: random.Random) -> Example:
-    """A short Python function, asked for by what it does or gives, by a question, or by its first line."""
+    """A short Python function, asked for by what it does, gives or is called, a question or a first line."""
     tasks = snippets.tasks()
     task = rng.choices(tasks, [len(task.deeds) + len(task.results) for task in tasks])[0]
     deed = pick(rng, rng.choice(task.deeds))
@@ -233,6 +236,7 @@ def code(rng: random.Random) -> Example:
     elif task.calls_itself():
         answer = rng.choice(task.codes(task.functions[0]))
     prompt = with_articles(in_other_words(rng, way, ways[way]))
-    if way != "code signature" and prompt[-1].isalpha() and rng.random() < _MANNERS_SHARE:
+    polite = prompt.endswith(("please", "thanks"))
+    if way != "code signature" and prompt[-1].isalpha() and not polite and rng.random() < _MANNERS_SHARE:
         prompt += rng.choice((".", "!", " please", ", please", ", thanks", " pls"))
     return Example("code", prompt, answer)

@@ -40,7 +40,8 @@ class Task:
         """The code with some of `names` for what its first line names, but none that it needs itself."""
         arguments = rng.choice(self.arguments)
         signature = self.code.partition("\n")[0]
-        taken = {*re.findall(r"[a-z_]+", self.code), *arguments.values()}
+        needed = re.findall(r"[a-z_]+", re.sub(r"{\w}", "", self.code))
+        taken = {*needed, *arguments.values()}
         given = [slot for slot in arguments if f"{{{slot}}}" in signature]
         others = rng.sample([name for name in names if name not in taken], len(given))
         return self.code.format(f=function, **(arguments | dict(zip(given, others, strict=True))))
@@ -84,6 +85,10 @@ def as_deed(result: str) -> str | None:
     if not found:
         return None
     what, which, given = found.groups()
+    if re.match(r"(how|every|each|random)\b", what) or re.search(
+        r"(?<!number) (of|an?) |(larg|bigg|great|small|low)er$", what
+    ):
+        return None  # "takes a list and returns its every item"
     several = which == "two"
     return f"takes {'two' if several else 'a'} {given} and returns {'their' if several else 'its'} {what}"
 
@@ -100,11 +105,16 @@ def ways(deed: str) -> dict[str, str]:
 def _infinitive(deed: str) -> str:
     """`multiplies two numbers` -> `multiply two numbers`."""
     verb, _, rest = deed.partition(" ")
+    if verb == "takes":  # "takes two numbers and adds them" has a second verb
+        rest = re.sub(r" and (\w+) ", lambda found: f" and {_bare(found[1])} ", rest)
+    return f"{_bare(verb)} {rest}"
+
+
+def _bare(verb: str) -> str:
+    """`multiplies` -> `multiply`."""
     if verb.endswith("ies"):
-        verb = f"{verb[:-3]}y"
-    else:
-        verb = verb[:-2] if verb.endswith(("oes", "xes", "shes", "ches", "sses")) else verb[:-1]
-    return f"{verb} {rest}"
+        return f"{verb[:-3]}y"
+    return verb[:-2] if verb.endswith(("oes", "xes", "shes", "ches", "sses")) else verb[:-1]
 
 
 def _question(clause: str) -> str:
