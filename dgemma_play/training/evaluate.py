@@ -102,15 +102,24 @@ class Judge:
 
 
 def summary(drafts: Sequence[Draft]) -> dict[str, float]:
-    """Shares (0-1) over drafts, with the standard error of the faultless share."""
-    faultless = [float(draft.faultless) for draft in drafts]
+    """Shares (0-1) over drafts; *error* is the standard error of the faultless share over prompts.
+
+    *Subject* is that of the prompts that ask for something to hold; without any there is none.
+    """
+    faultless: dict[str, list[float]] = defaultdict(list)
+    for draft in drafts:
+        faultless[draft.probe.prompt].append(float(draft.faultless))
+    by_prompt = [mean(found) for found in faultless.values()]
+    asking = [draft for draft in drafts if draft.probe.words or draft.probe.task]
+    subject = {"subject": mean(float(draft.kept) for draft in asking)} if asking else {}
+    error = {"error": stdev(by_prompt) / len(by_prompt) ** 0.5} if len(by_prompt) > 1 else {}
     return {
         "drafts": len(drafts),
-        "subject": mean(float(draft.kept) for draft in drafts),
+        **subject,
         "form": mean(float(draft.formed) for draft in drafts),
         "familiar": mean(draft.familiar for draft in drafts),
-        "faultless": mean(faultless),
-        "error": stdev(faultless) / len(faultless) ** 0.5,
+        "faultless": mean(by_prompt),
+        **error,
         "doubled": mean(readability.doubled_share(draft.text) for draft in drafts),
         "tripled": mean(float(readability.has_triple(draft.text)) for draft in drafts),
         "empty": mean(float(not draft.text.strip()) for draft in drafts),

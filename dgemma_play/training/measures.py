@@ -1,4 +1,4 @@
-"""Measures of texts that know the corpus: form, subject, familiarity. Strings in, numbers out.
+"""Measures of texts that know the corpus: form, subject, familiarity. Strings in, shares and verdicts out.
 
 Measures that know nothing of it stand in `readability`.
 """
@@ -22,26 +22,41 @@ def kept(text: str, asked: Sequence[str]) -> bool:
 
 
 def filled(text: str, sentence: Sequence[str]) -> bool:
-    """Whether a text is the sentence, word for word, with one or two words in the place of `_`."""
-    gap = r"[a-z']+(?: [a-z']+)?"
+    """Whether a text is the sentence, word for word, with one or two words in the place of `_`.
+
+    Only commas may stand between, a full stop or its like behind; no word stands twice in a row.
+    """
+    gap = r"(?!blank\b)[a-z][a-z']*(?: [a-z][a-z']*)?"
     words = (gap if word == "_" else re.escape(word.lower()) for word in sentence)
-    return re.fullmatch(rf"{r'[^a-z]+'.join(words)}[^a-z]*", text.lower()) is not None
+    whole = re.fullmatch(rf"{',? '.join(words)}[.!?]?", text.lower())
+    return whole is not None and readability.doubled_share(text) == 0
 
 
 def solves(text: str, task: str) -> bool:
     """Whether a text is the grammar's code for a task, whatever names it uses."""
     wanted = (other.all_codes()[0] for other in snippets.tasks() if other.functions[0] == task)
-    return text.startswith("def ") and parses(text) and _unnamed(text) in map(_unnamed, wanted)
+    return has_form("code", text) and _unnamed(text) in map(_unnamed, wanted)
 
 
 def _unnamed(code: str) -> str:
     """Code with numbers for the names that it chooses: the function's, its arguments', its variables'."""
-    nodes = list(ast.walk(ast.parse(code)))
-    chosen = [node.name for node in nodes if isinstance(node, ast.FunctionDef)]
-    chosen += [node.arg for node in nodes if isinstance(node, ast.arg)]
-    chosen += [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    numbers = {name: f"_{number}" for number, name in enumerate(dict.fromkeys(chosen))}
-    return re.sub(r"\b[A-Za-z_]+\b", lambda found: numbers.get(found[0], found[0]), code)
+    tree = ast.parse(code)
+    names: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            names.setdefault(node.name, f"_{len(names)}")
+        elif isinstance(node, ast.arg):
+            names.setdefault(node.arg, f"_{len(names)}")
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.setdefault(node.id, f"_{len(names)}")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.name = names[node.name]
+        elif isinstance(node, ast.arg):
+            node.arg = names[node.arg]
+        elif isinstance(node, ast.Name):
+            node.id = names.get(node.id, node.id)
+    return ast.unparse(tree)
 
 
 def rhymes(first: str, second: str) -> bool:
@@ -85,6 +100,8 @@ def has_form(form: str, text: str) -> bool:
             return text.startswith("def ") and parses(text)
         case "refusal":
             return text.startswith(_refusals())
+        case "greeting":
+            return len(lines) == 1 and ended and sentences == 3
         case "opening" | "blank":
             return len(lines) == 1 and ended and sentences == 1
         case _:

@@ -99,8 +99,8 @@ def take_over(model: Any, tokens: Sequence[str], trained: Any, trained_tokens: S
     for index, token in enumerate(tokens):
         if token in old:
             taken[index] = rows[old[token]]
-    weights = trained.state_dict()
-    model.load_state_dict({key: taken if w.shape == rows.shape else w for key, w in weights.items()})
+    tables = [key for key, weight in trained.state_dict(keep_vars=True).items() if weight is rows]
+    model.load_state_dict(trained.state_dict() | dict.fromkeys(tables, taken))
 
 
 def parameters(model: Any) -> dict[str, torch.nn.Parameter]:

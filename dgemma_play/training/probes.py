@@ -1,8 +1,9 @@
 """What a checkpoint is asked in an evaluation: prompts, and what their answers must hold.
 
 Four kinds of wording: *seen* are wordings and subjects of the corpus; *paraphrased* are ways of asking
-that no template has; *held out* are words of the vocabulary that never were the subject of a story or verse,
-and *unknown* ones are spelt out in characters, because the vocabulary does not have them.
+that no template has (of a blank: sentences that no template gives); *held out* are words of the vocabulary
+that never were the subject of a story or verse, and *unknown* ones are spelt out in characters, because the
+vocabulary does not have them.
 """
 
 from __future__ import annotations

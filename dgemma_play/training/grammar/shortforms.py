@@ -21,11 +21,7 @@ from dgemma_play.training.grammar.prompts import ask, in_other_words, invented_w
 
 _UNKNOWN_NAME = 0.2  # share of greetings for a name outside the list
 _TWO_NAMES = 0.1  # share of greetings to two people
-_RARE_WAYS = {
-    "code signature": 0.35,
-    "code question": 0.3,
-    "code named": 0.35,
-}  # weights, beside 1 for others
+_RARE_WAYS = {"code signature": 0.35, "code question": 0.3, "code named": 0.35}  # weights; of others 1
 _AS_A_DEED = 0.3  # of the deeds are made of a result
 _OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than the task's
 _OTHER_NAME = 0.4  # of the functions whose name is given have one of another task
@@ -220,23 +216,23 @@ def code(rng: random.Random) -> Example:
         ways["code result"] = result = pick(rng, rng.choice(task.results))
         if rng.random() < _AS_A_DEED:
             ways["code that"] = snippets.as_deed(result) or deed
-    weights = [_RARE_WAYS.get(way, 1.0) for way in ways]
-    way = rng.choices(tuple(ways), weights)[0]
-    function = rng.choice(task.functions)
+    way = rng.choices(tuple(ways), [_RARE_WAYS.get(way, 1.0) for way in ways])[0]
+    function = _function_name(rng, task, way)
     answer = rng.choice(task.codes(function))
-    if way == "code named":
-        if rng.random() < _OTHER_NAME:
-            function = rng.choice(rng.choice(tasks).functions)
-            answer = rng.choice(task.codes(function))
-        ways[way] = f"{function} that {deed}"
-    elif way == "code signature":
-        if rng.random() < _OTHER_ARGUMENTS:
-            answer = task.code_with(function, snippets.argument_names(), rng)
-        ways[way] = answer.partition("\n")[0]
-    elif task.calls_itself():
-        answer = rng.choice(task.codes(task.functions[0]))
+    if way == "code signature" and rng.random() < _OTHER_ARGUMENTS:
+        answer = task.code_with(function, snippets.argument_names(), rng)
+    ways |= {"code named": f"{function} that {deed}", "code signature": answer.partition("\n")[0]}
     prompt = with_articles(in_other_words(rng, way, ways[way]))
     polite = prompt.endswith(("please", "thanks"))
     if way != "code signature" and prompt[-1].isalpha() and not polite and rng.random() < _MANNERS_SHARE:
         prompt += rng.choice((".", "!", " please", ", please", ", thanks", " pls"))
     return Example("code", prompt, answer)
+
+
+def _function_name(rng: random.Random, task: snippets.Task, way: str) -> str:
+    """A name of the task's. Where it is given it may be any; where it stands twice and is not, one alone."""
+    if way == "code named" and rng.random() < _OTHER_NAME:
+        return rng.choice(rng.choice(snippets.tasks()).functions)
+    if task.calls_itself() and way not in ("code named", "code signature"):
+        return task.functions[0]
+    return rng.choice(task.functions)

@@ -1,0 +1,298 @@
+"""The corpus: what its tables can say, how its sentences are aligned, how they become tokens."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+
+import pytest
+
+from dgemma_play.training import corpus, grammar, model, tokenizer
+from dgemma_play.training.grammar import (
+    blanks,
+    elastic,
+    forms,
+    plots,
+    shortforms,
+    standins,
+    tables,
+    verses,
+    words,
+)
+from dgemma_play.training.grammar.example import holds
+
+CAST = plots.Cast(hero="fox", adjective="red", friend="owl", thing="silver bell", place="forest")
+
+SLOTS = CAST.slots(random.Random(0)) | {"N": "Ana", "topic": "the sea", "hero": "a fox", "thing": "a bell"}
+
+
+def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
+    """Every slot's wordings with the length in tokens that the slot asks for."""
+    short, chat, openings = tables.read("short"), tables.read("chat"), tables.read("openings")
+    return [
+        *(slot for plot in tables.read("plots").values() for slot in zip(plot, plots.LENGTHS, strict=True)),
+        *(
+            slot
+            for plot in tables.read("sequels").values()
+            for slot in zip(plot, plots.SEQUEL_LENGTHS, strict=True)
+        ),
+        *(
+            (group, elastic.common_length(group))
+            for groups in tables.read("greetings").values()
+            for group in groups
+        ),
+        *((taglines, elastic.common_length(taglines)) for *_, taglines in tables.read("named").values()),
+        *((group, elastic.common_length(group)) for (group,) in openings.values()),
+        *(
+            slot
+            for topic in tables.read("dialogues").values()
+            for slot in zip(topic, shortforms.DIALOGUE_TOKENS, strict=True)
+        ),
+        *((group, shortforms.ADVICE_TOKENS) for group in short["advice"]),
+        (short["items"][0], shortforms.ITEM_TOKENS),
+        *zip(short["recipe"], shortforms.RECIPE_TOKENS, strict=True),
+        *((replies, shortforms.CHAT_TOKENS[0]) for _, replies in (g for g in chat.values() if len(g) == 2)),
+        (chat["offer"][0], shortforms.CHAT_TOKENS[1]),
+        *((tails, verses.TAIL_TOKENS) for tails, _ in tables.read("rhymes").values()),
+        *((seconds, verses.SECOND_TOKENS) for _, seconds in tables.read("rhymes").values()),
+    ]
+
+
+def test_every_wording_reaches_the_length_of_its_slot() -> None:
+    rng = random.Random(0)
+    misfits = [
+        (template, tokens)
+        for wordings, tokens in slots_and_lengths()
+        for template in wordings
+        if tokens
+        not in {elastic.length(text) for text in elastic.fillings(elastic.pick(rng, template), SLOTS)}
+    ]
+    assert misfits == []
+
+
+def test_every_optional_word_is_sometimes_there_and_sometimes_not() -> None:
+    never_chosen = []
+    for wordings, tokens in slots_and_lengths():
+        for template in (elastic.pick(random.Random(0), wording) for wording in wordings):
+            for option in re.findall(r"\[[^\]]*\]", template):
+                for choice in (option[1:-1], ""):
+                    texts = elastic.fillings(template.replace(option, choice, 1), SLOTS)
+                    if tokens not in map(elastic.length, texts):
+                        never_chosen.append((template, option, choice))
+    assert never_chosen == []
+
+
+def test_every_line_of_a_haiku_is_drawn_for_some_topic() -> None:
+    openers, haiku = tables.read("verse")["openers"][0], tables.read("haiku").values()
+    drawn, opened = set(), set()
+    for topic, (phrase, _) in words.verse_topics().items():
+        first, *others = verses.haiku_lines(topic)
+        drawn.update(*others)
+        opened.update(opener for opener in openers if opener.format(t=phrase, n=topic) in first)
+    assert set(openers) == opened
+    assert {line for groups in haiku for group in groups for line in group} == drawn
+
+
+def test_every_heading_of_requests_is_asked_for_and_has_one_group() -> None:
+    headings = tables.read("asks")
+    assert {len(groups) for groups in headings.values()} == {1}
+    code = {f"code {way}" for way in ("that", "to", "if", "question", "result", "named", "signature")}
+    forms_asked = {"story", "haiku", "couplet", "poem", "opening", "dialogue", "advice", "blank"}
+    parts = {"patterns", "before", "after"}
+    assert headings.keys() == code | forms_asked | parts | tables.read("greetings").keys()
+
+
+@pytest.mark.parametrize("form", [form for form in forms.FORMS if form != "code"])
+def test_articles_agree_in_every_form(form: str) -> None:
+    rng = random.Random(0)
+    answers = " ".join(grammar.sample(rng, form).answer for _ in range(300))
+    phrases = re.findall(r"\b[Aa]n? [a-z]+", answers)
+    assert [p for p in phrases if p.lower() != elastic.article(p.split()[1])] == []
+
+
+def test_places_and_things_have_one_length() -> None:
+    for kin in words.kins().values():
+        assert {elastic.length(words.place_phrase(place)) for place in kin.places} == {3}
+        assert {elastic.length(thing) for thing in kin.things} == {2}
+    assert {elastic.length(time) for time in words.times()} == {3}
+
+
+def test_words_of_which_one_is_drawn_are_equally_long() -> None:
+    names = (
+        "chat",
+        "dialogues",
+        "everyday",
+        "greetings",
+        "haiku",
+        "named",
+        "openings",
+        "plots",
+        "rhymes",
+        "sequels",
+        "short",
+        "verse",
+    )
+    lines = [
+        line for name in names for groups in tables.read(name).values() for group in groups for line in group
+    ]
+    choices = [choice for line in lines for choice in elastic.alternatives(line)]
+    assert len(choices) > 300
+    assert [c for c in choices if {elastic.length(word) for word in c} != {1}] == []
+    assert elastic.alternatives("a red/blue hat and/or shoes") == [["red", "blue"], ["and", "or"]]
+
+
+def test_articles_follow_the_sound() -> None:
+    for words_with_article in (
+        "an owl",
+        "a fox",
+        "a unicorn",
+        "an hour",
+        "an honest baker",
+        "an honour",
+        "a usual day",
+        "a European",
+        "a utensil",
+        "a ewe",
+        "a ukulele",
+    ):
+        assert elastic.article(words_with_article.partition(" ")[2]) == words_with_article
+
+
+def test_haiku_lines_have_five_seven_and_five_syllables() -> None:
+    openers, haiku = tables.read("verse")["openers"][0], tables.read("haiku").values()
+    lines = [*openers, *(line for groups in haiku for group in groups for line in group)]
+    for choice in (choice for line in lines for choice in elastic.alternatives(line)):
+        assert len({verses.syllables(word) for word in choice}) == 1, choice
+    for topic in words.verse_topics():
+        for lines, count in zip(verses.haiku_lines(topic), (5, 7, 5), strict=True):
+            drawn = {elastic.pick(random.Random(seed), line) for seed in range(3) for line in lines}
+            assert {verses.syllables(line) for line in drawn} == {count}, topic
+
+
+@pytest.fixture(scope="module")
+def examples() -> list[grammar.Example]:
+    return corpus.draw(3000, seed=3)
+
+
+def test_a_sentence_within_another_begins_small_unless_with_a_name() -> None:
+    rng = random.Random(0)
+    longer = [blanks.longer(rng)[0] for _ in range(500)]
+    assert all(text.endswith((".", "?")) and elastic.length(text) <= blanks.LONGEST for text in longer)
+    inside = {word for text in longer for word in re.findall(r"(?<!^)\b[A-Z][a-z']*", text)}
+    days_and_months = ("Christmas", "December", "January", "July", "August", "Saturday", "Sunday", "Monday")
+    proper = {*words.names(), "I", "English", "Mum", *days_and_months, "Tuesday", "Friday"}
+    assert inside <= proper
+
+
+def test_a_greeting_may_be_for_two() -> None:
+    rng = random.Random(0)
+    greetings = [shortforms.greeting(rng) for _ in range(300)]
+    for_two = [e for e in greetings if len(e.asked) == 2]
+    assert 10 < len(for_two) < 60
+    assert all(" and ".join(e.asked) in e.answer and " and ".join(e.asked) in e.prompt for e in for_two)
+
+
+def test_examples_hold_what_their_prompt_asks_for(examples: list[grammar.Example]) -> None:
+    missing = [e for e in examples if not all(holds(e.answer, word) for word in e.asked)]
+    assert missing == []
+
+
+def test_any_word_may_stand_in_for_a_subject_but_held_out_ones_not_in_stories_and_verses(
+    examples: list[grammar.Example],
+) -> None:
+    known = words.verse_topics().keys() | words.subjects().keys()
+    asked = [e for e in examples if e.form in standins.FORMS and e.asked]
+    strange = [e for e in asked if e.asked[0] not in known]
+    assert 0.1 < len(strange) / len(asked) < standins.SHARE
+    outside = {e.form for e in strange if e.asked[0] in words.held_out()}
+    assert outside == {"opening", "dialogue", "advice"}
+    for example in strange:
+        (word,), text = example.asked[:1], f"{example.prompt} {example.answer}"
+        assert re.search(rf"\b{word}\b", example.prompt.lower())
+        assert not re.search(rf"\b{'a' if elastic.article(word).startswith('an') else 'an'} {word}\b", text)
+    assert {
+        e.asked[0] for e in corpus.draw(500, 3, stand_ins=False) if e.form == "story" and e.asked
+    } <= known
+
+
+def test_a_haiku_with_a_stand_in_is_a_haiku(examples: list[grammar.Example]) -> None:
+    for example in examples:
+        if example.form == "haiku":
+            assert [verses.syllables(line) for line in example.answer.splitlines()] == [5, 7, 5], example
+
+
+def test_lines_of_a_haiku_about_a_stand_in_are_as_long_as_those_of_a_thing(
+    examples: list[grammar.Example],
+) -> None:
+    known = words.verse_topics().keys() | words.subjects().keys()
+    thing = next(iter(words.kins()["things"].members))
+    expected = [elastic.length(elastic.pick(random.Random(0), g[0])) for g in verses.haiku_lines(thing)[1:]]
+    haiku = [e for e in examples if e.form == "haiku" and e.asked and e.asked[0] not in known]
+    assert len(haiku) > 10
+    for example in haiku:
+        assert [elastic.length(line) for line in example.answer.splitlines()[1:]] == expected, example
+
+
+def test_stories_fill_one_canvas_and_long_stories_two(examples: list[grammar.Example]) -> None:
+    lengths = defaultdict(set)
+    for example in examples:
+        lengths[example.form].add(elastic.length(example.answer))
+    assert lengths["story"] == {sum(plots.LENGTHS)}
+    assert lengths["long story"] == {model.CANVAS + sum(plots.SEQUEL_LENGTHS)}
+
+
+def test_tokenizer_round_trip_and_chat_template(examples: list[grammar.Example]) -> None:
+    fast = tokenizer.build(corpus.corpus_vocabulary(examples))
+    for example in examples[:300]:
+        ids = fast.encode(example.answer, add_special_tokens=False)
+        assert fast.decode(ids) == example.answer
+        assert len(ids) == elastic.length(example.answer)
+        message = [{"role": "user", "content": example.prompt}]
+        templated = fast.apply_chat_template(message, add_generation_prompt=True, return_dict=False)
+        assert templated == tokenizer.encode_prompt(fast, example.prompt)
+
+
+def test_words_that_are_rare_in_the_corpus_are_words_all_the_same() -> None:
+    fast = tokenizer.build(corpus.corpus_vocabulary(corpus.draw(20, seed=3)))
+    chat, everyday = tables.read("chat"), tables.read("everyday")["sentences"]
+    texts = [*chat["unknown things"][0], *chat["unknown forms"][0]]
+    texts += [line.replace("/", " ") for group in everyday for line in group]
+    for text in texts:
+        assert len(fast.encode(text, add_special_tokens=False)) == elastic.length(text), text
+
+
+def test_chat_template_renders_every_turn(examples: list[grammar.Example]) -> None:
+    fast = tokenizer.build(corpus.corpus_vocabulary(examples))
+    messages = [
+        {"role": "system", "content": "be kind"},
+        {"role": "user", "content": [{"type": "text", "text": "hello"}]},
+        {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": "Write a haiku about Xanthippe."},
+    ]
+    text = fast.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    expected = (
+        "<bos><|user>be kind<|user>hello<|model>Hello!<eos><|user>Write a haiku about Xanthippe.<|model>"
+    )
+    assert isinstance(text, str)
+    assert text == expected
+    assert tokenizer.UNK not in fast.encode(text, add_special_tokens=False)
+
+
+def test_a_prompt_in_capitals_reads_as_one_in_small_letters(examples: list[grammar.Example]) -> None:
+    fast = tokenizer.build(corpus.corpus_vocabulary(examples))
+
+    def text(prompt: str) -> str:
+        return str(fast.apply_chat_template([{"role": "user", "content": prompt}], tokenize=False))
+
+    assert text("WRITE A HAIKU ABOUT SNOW!") == text("write a haiku about snow!")
+    assert text("A haiku about Snow") == "<bos><|user>A haiku about Snow"
+
+
+def test_second_canvas_stands_behind_the_first(examples: list[grammar.Example]) -> None:
+    example = grammar.sample(random.Random(0), "long story")
+    fast = tokenizer.build(corpus.corpus_vocabulary([*examples, example]))
+    (prompt, first), (before, second) = corpus.rows_of(fast, example)
+    assert len(first) == model.CANVAS
+    assert before == prompt + first
+    assert second[-1] == tokenizer.EOS
