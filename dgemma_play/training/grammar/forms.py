@@ -12,7 +12,7 @@ from dgemma_play.training.grammar.example import Example
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "story": (longforms.story, 0.22),
     "long story": (longforms.long_story, 0.05),
-    "haiku": (longforms.haiku, 0.18),
+    "haiku": (longforms.haiku, 0.22),
     "couplet": (longforms.couplet, 0.10),
     "poem": (longforms.poem, 0.10),
     "greeting": (shortforms.greeting, 0.10),
@@ -25,7 +25,7 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "riddle": (shortforms.riddle, 0.015),
     "chat": (shortforms.chat, 0.055),
     "blank": (blanks.blank, 0.15),
-    "code": (shortforms.code, 0.10),
+    "code": (shortforms.code, 0.12),
 }
 
 

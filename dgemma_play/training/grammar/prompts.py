@@ -24,6 +24,7 @@ _CODAS = ("", "", "", "n", "l", "r", "s", "m", "x", "nt", "ck")
 _PATTERN_SHARE, _AROUND_SHARE = 0.4, 0.12
 _OTHER_WORDS = 0.22  # of the requests name no kind of text, or name it in their own way
 _CHATTER_SHARE = 0.12  # of the requests have a few words more, that mean nothing to them
+_STRANGE_SHARE = 0.15  # of these words are outside the vocabulary
 _SAID_LAST = ("blank", "code")  # headings whose {x} would not end where it ends, were there words behind it
 
 
@@ -94,13 +95,17 @@ def _plain_request(rng: random.Random, kind: str, about: str, join: str) -> str:
 
 
 def _with_chatter(rng: random.Random, text: str, behind: bool = True) -> str:
-    """The request with some everyday words before it, or else behind it."""
-    chatter = " ".join(rng.choice(words.plain_words()) for _ in range(rng.randint(1, 5)))
+    """The request with some everyday words before it, or else behind it; a few of them nobody knows."""
+    chatter = " ".join(_any_word(rng) for _ in range(rng.randint(1, 5)))
     if not behind:
         return f"{chatter}{rng.choice('.:,!?')} {text}"
     if rng.random() < 0.5:
         return f"{chatter}{rng.choice(('', '.', ',', '!'))} {text}"
     return f"{text.rstrip('.!?')}{rng.choice(('', ','))} {chatter}"
+
+
+def _any_word(rng: random.Random) -> str:
+    return invented_word(rng) if rng.random() < _STRANGE_SHARE else rng.choice(words.plain_words())
 
 
 def invented_word(rng: random.Random) -> str:
