@@ -20,7 +20,7 @@ from dgemma_play.training.grammar.prompts import in_other_words
 _BLANKS = (*["___"] * 6, *["____"] * 5, *["_____"] * 4, "__", "______", "________", "_", "[blank]")
 _BARE_SHARE = 0.45  # of the prompts are the sentence alone
 _SLOPPY_SHARE = 0.25  # of the prompts begin small, end without a stop, or both
-_SWAPPED_SHARE = 0.15  # of the everyday sentences have other words than they should
+_SWAPPED_SHARE = 0.08  # of the everyday sentences have other words than they should
 _LONGER_SHARE = 0.3  # of the everyday sentences are part of a longer one
 LONGEST = 20  # tokens of these, at most
 _GIVEN = 4  # letters of a word that the answer is asked to hold, at least
@@ -46,7 +46,10 @@ def _everyday(rng: random.Random) -> tuple[str, str]:
     others = [word for word in re.findall(r"[A-Za-z']{3,}", text) if word not in drawn]
     gap = rng.choice(others if others and (not drawn or rng.random() < 0.25) else drawn)
     if rng.random() < _SWAPPED_SHARE:
-        given = [word for word in re.findall(r"\b[a-z']{3,}\b", text) if word != gap]
+        # Not beside the gap: what stands there says what fits.
+        near = re.search(rf"(?:\S+ ){{0,2}}\b{re.escape(gap)}\b(?:\S* \S+){{0,2}}", text)
+        kept = near[0] if near else gap
+        given = [word for word in re.findall(r"\b[a-z']{3,}\b", text) if not holds(kept, word)]
         for word in rng.sample(given, min(len(given), rng.choice((1, 1, 2, 3)))):
             other = rng.choice(_any_words())
             text = re.sub(rf"\b{re.escape(word)}\b", other, text, count=1) if other != gap else text

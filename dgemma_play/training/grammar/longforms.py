@@ -12,6 +12,16 @@ from dgemma_play.training.grammar.prompts import ask, invented_word, request
 
 _TWO_TOPICS = 0.12  # share of the rhymed verses about two things
 _UNKNOWN_SUBJECT = 0.04  # share of stories and verses asked about a word that nobody knows
+_OWNERS = (
+    "aunt's",
+    "brother's",
+    "friend's",
+    "grandmother's",
+    "mother's",
+    "neighbor's",
+    "neighbour's",
+    "sister's",
+)
 
 
 def story(rng: random.Random) -> Example:
@@ -46,11 +56,25 @@ def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]
         (5, f"{hero} and {article(cast.thing)}", (cast.hero, cast.noun)),
         (5, f"{hero} and {article(cast.noun)}", (cast.hero, cast.noun)),
         (22, f"{hero} {words.place_phrase(cast.place)}", (cast.hero, cast.place)),
+        (15, _in_company(rng, cast.hero), (cast.hero,)),
     )
     if words.is_common(cast.hero):
         wordings = (*wordings, (6, words.plural(cast.hero), (cast.hero,)))
     _, about, asked = rng.choices(wordings, [weight for weight, *_ in wordings])[0]
     return about, asked
+
+
+def _in_company(rng: random.Random, noun: str) -> str:
+    """A noun beside words that are no subject here: `my aunt's fox`, `a train fox`, `a fox who sings`."""
+    other = words.draw(rng, tuple(other for other in words.subjects() if other != noun))
+    clause = " ".join(rng.choice(words.plain_words()) for _ in range(rng.randint(1, 4)))
+    return rng.choice(
+        (
+            f"{rng.choice(('my', 'the', 'our'))} {rng.choice(_OWNERS)} {noun}",
+            article(f"{other} {noun}"),
+            f"{article(noun)} {rng.choice(('who', 'that', 'which'))} {clause}",
+        )
+    )
 
 
 def long_story(rng: random.Random) -> Example:
@@ -73,7 +97,7 @@ def _verse_subject(rng: random.Random, topic: str | None = None) -> tuple[str, s
     phrase = words.verse_topics()[topic][0]
     wordings = [phrase, phrase, topic, f"the {topic}"] if topic.islower() else [phrase]
     if topic in words.subjects():
-        wordings += [article(topic), article(topic), f"my {topic}"]
+        wordings += [article(topic), article(topic), f"my {topic}", _in_company(rng, topic)]
     if words.is_common(topic):
         wordings += [words.plural(topic)]
     return topic, rng.choice(wordings), (topic,)

@@ -199,7 +199,8 @@ def chat(rng: random.Random) -> Example:
         thing = rng.choice(table["unknown things"][0]) if rng.random() < 0.75 else invented_word(rng)
         prompt = prompt.format(x=thing)
         prompt = prompt if rng.random() < 0.7 else prompt.lower()
-    phrases = [phrase for phrase, _ in words.verse_topics().values() if phrase.startswith("the ")]
+    # Few of them: of many a small model offers one that is none ("about the swam").
+    phrases = [phrase for phrase, _ in words.plain_topics().values() if phrase.startswith("the ")]
     slots = {"topic": rng.choice(phrases), "hero": article(cast.hero), "thing": article(cast.noun)}
     first, second = CHAT_TOKENS
     answer = f"{fit(rng, replies, {}, first)} {fit(rng, table['offer'][0], slots, second)}"
