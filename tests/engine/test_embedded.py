@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dgemma_play import Settings, Trace, denoise
-from dgemma_play.training import corpus, measures, readability
+from dgemma_play.training import corpus, measures
 
 PROMPTS = (
     "Write a short story about a fox.",
@@ -43,6 +43,6 @@ def test_the_score_at_4_steps_is_below_that_at_32_by_more_than_two_standard_erro
     assert mean(many) - mean(few) > 2 * error
 
 
-def test_a_warmer_canvas_gives_drafts_that_differ_more(loaded: Any) -> None:
-    cold, warm = (texts(loaded, t_max=t, t_min=t / 2, steps=24) for t in (0.1, 1.2))
-    assert readability.distinct(cold) < readability.distinct(warm)
+def test_a_warmer_canvas_gives_drafts_that_begin_in_more_ways(loaded: Any) -> None:
+    cold, warm = (texts(loaded, t_max=t, t_min=t / 2, steps=32) for t in (0.3, 1.0))
+    assert measures.openings(cold) < measures.openings(warm)
