@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.plan:
             sys.exit(plan_table.show(Console(), options.model, options.memory))
         checkpoints.look_at(options.model)  # what is wrong with it is told before torch takes its seconds
+        print("DGemma Play is starting …", flush=True)
         loaded = play.load(options.model, options.precision, options.device)
         from dgemma_play.page import layout  # Gradio takes seconds
 
