@@ -134,9 +134,10 @@ def kinds(judge: Judge) -> dict[str, dict[str, float]]:
 
 
 def english(judge: Judge) -> dict[str, dict[str, float]]:
-    """Dictionary words and n-gram perplexity of the drafts, beside texts that are known to be good or bad.
+    """Dictionary and doubled words and n-gram perplexity of the drafts, beside texts known to be good or bad.
 
-    Code is left out. "Novel" is the share of sentences that do not stand verbatim in a corpus sample.
+    Code is left out: `best: best` is right there.
+    "Novel" is the share of sentences that do not stand verbatim in a corpus sample.
     """
     written = [draft.text for draft in judge.ask(probes.SEEN) if draft.probe.form != "code"]
     corpus_texts = [example.answer for example in judge.held_out if example.form != "code"]
@@ -155,6 +156,7 @@ def _english(judge: Judge, texts: list[str]) -> dict[str, float]:
     found = [sentence for text in texts for sentence in measures.sentences(text)]
     return {
         "dictionary": readability.dictionary_share(" ".join(texts)),
+        "doubled": mean(map(readability.doubled_share, texts)),
         "perplexity": judge.english.perplexity(texts),
         "corpus runs of 3": mean(map(judge.familiar.share, texts)),
         "of 5": mean(map(judge.familiar_fives.share, texts)),
