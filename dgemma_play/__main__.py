@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
 from . import checkpoints, settings, terminal
-from .errors import PlayError
+from .errors import PlayError, TraceError
 from .trace import Trace
 
 
@@ -30,17 +31,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0; 1 for a run that failed half-way; 2 for what was refused (a sentence on stderr); 130 for Ctrl-C."""
+    """0; 1 for a run that failed half-way; 2 for what was refused (a sentence on stderr).
+
+    Ctrl-C in mid-run keeps the drafts and is 0; before that it is 130.
+    """
     options = parser().parse_args(arguments)
     try:
+        if options.save and not Path(options.save).absolute().parent.is_dir():
+            raise TraceError(f"{options.save} lies in no folder that is there: make it, or save elsewhere.")
         if options.replay:
             trace = Trace.load(options.replay)
             terminal.replay(Console(), trace)
         else:
             trace = _denoise(options)
+        terminal.summary(Console(), trace)
         if options.save:
             trace.save(options.save)
-        terminal.summary(Console(), trace)
         if options.save and sys.stdout.isatty():
             print(f"Saved to {options.save}; play it with --replay.")
     except PlayError as error:

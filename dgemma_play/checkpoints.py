@@ -113,7 +113,10 @@ def _local(name: str) -> Path | None:
     """The folder that a name means; `None` for a name on the Hub."""
     if name == EMBEDDED:
         return ASSETS / EMBEDDED
-    folder = Path(name).expanduser()
+    try:
+        folder = Path(name).expanduser()
+    except RuntimeError:  # ~somebody, and there is nobody of that name
+        folder = Path(name)
     if folder.is_dir():
         return folder
     if folder.exists():

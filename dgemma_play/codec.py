@@ -35,7 +35,7 @@ import numpy as np
 
 from .errors import InputError, TraceError
 from .settings import MAX_SEED, Settings, check_prompt
-from .trace import MAX_CELLS, PLANES, RIVALS, ModelFacts, Trace, Track
+from .trace import MAX_CELLS, MAX_WORD, PLANES, RIVALS, ModelFacts, Trace, Track
 
 FORMAT, VERSION = "dgemma-trace", 1
 #: Above this confidence the rivals of a position are not kept in a file.
@@ -45,7 +45,7 @@ CELL_BYTES = 2 * 4 + 2 * 2 + 1 + RIVALS * (4 + 2)
 #: Limits on what is read: the file, what it unpacks to, and its header.
 MAX_FILE_BYTES = 64 * 2**20
 MAX_HEADER_BYTES = 12 * 2**20
-MAX_TRACKS, MAX_TRACK_CELLS, MAX_WORD = 256, 2 * MAX_CELLS, 1000
+MAX_TRACKS, MAX_TRACK_CELLS = 256, 2 * MAX_CELLS
 
 SUFFIX = ".dgemma"
 

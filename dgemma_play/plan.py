@@ -129,7 +129,7 @@ def choose(
         wanted = 1 if recipe is recipes[-1] else DRAFTS if recipe.experts == "nf4" else AUTO_ROWS
         if rows >= wanted:
             return recipe, rows, _reason(needs, rows, free)
-    raise LoadError(_too_small(config, recipes[-1].precision if made else precision, free))
+    raise LoadError(_copy_too_small(config, made, free) if made else _too_small(config, precision, free))
 
 
 def _reason(needs: Plan, rows: int, free: int) -> str:
@@ -144,6 +144,14 @@ def _reason(needs: Plan, rows: int, free: int) -> str:
 def least(config: Mapping[str, Any], precision: str) -> int:
     """Free bytes of a GPU below which `precision` does not go at all."""
     return min(plan(config, recipe).needs(1) for recipe in RECIPES[precision]) + RESERVE
+
+
+def _copy_too_small(config: Mapping[str, Any], made: Recipe, free: int) -> str:
+    return (
+        f"The GPU has {gib(free)} of free memory, too little for this quantized copy at {made.precision}:"
+        f" one draft needs {gib(plan(config, made).needs(1) + RESERVE)}. Please close what else uses the GPU,"
+        " or load the released model at a smaller precision."
+    )
 
 
 def _too_small(config: Mapping[str, Any], precision: str, free: int) -> str:

@@ -14,10 +14,19 @@ from typing import Any
 import numpy as np
 
 from .settings import Settings
-from .trace import MAX_CELLS, PLANES, RIVALS, Frame, Frames, RunFacts, Trace, Track, ids_of, until_end
-
-#: Most characters of a token's text that are kept.
-MAX_WORD = 1000
+from .trace import (
+    MAX_CELLS,
+    MAX_WORD,
+    PLANES,
+    RIVALS,
+    Frame,
+    Frames,
+    RunFacts,
+    Trace,
+    Track,
+    ids_of,
+    until_end,
+)
 
 
 class Recorder:
@@ -100,9 +109,9 @@ class Recorder:
 
 
 def _ending(last: Frame, answer: np.ndarray, facts: RunFacts) -> str:
-    """How an answer ended by itself; "" if it was cut off."""
+    """How an answer ended by itself or by a person; "" if the run was cut off."""
     if last.ended in ("", "stopped"):
-        return ""
+        return last.ended
     if answer[-1] in facts.eos_ids:
         return "eos"
     return "length" if last.block == facts.blocks - 1 else ""

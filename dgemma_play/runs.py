@@ -4,7 +4,7 @@
        ▲                                                   └──────► pending frames
        └── Queued … Running, Drafted, Drafted …, Ended ◄── at most 20 messages a second ──┘
 
-The runner takes any function from a job to frames (`Start`); it knows neither the engine nor Gradio. The
+The runner takes any function from a job to frames (`Denoise`); it knows neither the engine nor Gradio. The
 frames are computed in a thread of their own, so a slow reader slows nobody down: what piles up travels in one
 message. A turn ends when the thread has ended, whatever became of the reader.
 """
@@ -30,7 +30,7 @@ from .trace import Frame, Frames
 
 #: Most live messages a second.
 RATE = 20
-#: Most positions (frames × canvas) in one live message; beyond it only each draft's newest frame travels.
+#: Most positions (frames × canvas) in one live message; beyond it only each block's newest frames travel.
 MESSAGE_CELLS = 32_768
 #: Seconds to wait for the other frames of a pass.
 BURST = 0.004
@@ -52,7 +52,7 @@ class Job:
     settings: Settings
 
 
-class Start(Protocol):
+class Denoise(Protocol):
     """A job's frames; raises `InputError` for what it refuses. Nothing is computed before the first frame.
 
     Frames with a `stop(draft=None)` can end single drafts, and all of them within a pass.
@@ -95,7 +95,7 @@ class Runner:
 
     def __init__(
         self,
-        start: Start,
+        denoise: Denoise,
         *,
         model: Mapping[str, Any],
         defaults: Mapping[str, int | float],
@@ -105,7 +105,7 @@ class Runner:
     ) -> None:
         self.model = model
         self.defaults = defaults
-        self._start = start
+        self._denoise = denoise
         self._elsewhere = gpu(self._start_anew) if gpu else None
         self._deadline = deadline
         self._places = places
@@ -118,7 +118,7 @@ class Runner:
 
         Closing the iterator (the visitor left) gives the turn back.
         """
-        turn = self._enter(_Turn(visitor, self._start(Job(prompt, settings))))
+        turn = self._enter(_Turn(visitor, self._denoise(Job(prompt, settings))))
         try:
             while place := self._place(turn):
                 yield Queued(place, self._wait(place))
@@ -137,7 +137,7 @@ class Runner:
                     self._leave(turn)
 
     def stop(self, visitor: str, draft: int | None = None) -> None:
-        """Stop the visitor's run, or one draft of it. No pass begins after this call."""
+        """Stop the visitor's run, or one draft of it; a pass that is just beginning is still made."""
         with self._changed:
             for turn in self._line:
                 if turn.visitor == visitor:
@@ -221,13 +221,15 @@ class Runner:
                 close()
 
     def _start_anew(self, job: Job) -> Iterator[Frame]:
-        yield from self._start(job)
+        yield from self._denoise(job)
 
     def _end(self, turn: _Turn) -> Iterator[Update]:
         error = turn.pending.error
         if error is not None and not isinstance(error, PlayError):
             log.error("A run failed.", exc_info=error)
         trace = turn.recorder.trace(cut_off="failed" if error else "stopped")
+        if not trace.tracks and error is None:
+            yield Failed("The run was stopped before its first step; nothing was written.", turn.run)
         if trace.tracks:
             cut_off = any(track.ended == "stopped" for track in trace.tracks)
             yield Ended(turn.run, stopped=cut_off and turn.stopped.is_set(), trace=trace)
@@ -241,7 +243,7 @@ class Runner:
         if any(track.steps_used > track.has_guess.sum() for track in trace.tracks):
             yield Note(
                 turn.run,
-                "This run was too long to keep whole: passes between the first and last are left out.",
+                "This run was too long to keep whole: steps between the first and last are left out.",
             )
 
 
@@ -259,8 +261,8 @@ class _Pending:
         with self._changed:
             self._frames.append(frame)
             if len(self._frames) > self._most:
-                newest = {each.draft: each for each in self._frames}
-                self._frames = sorted(newest.values(), key=lambda each: each.draft)
+                newest = {(each.block, each.draft): each for each in self._frames}
+                self._frames = [newest[key] for key in sorted(newest)]
             self._changed.notify_all()
 
     def end(self, error: Exception | None) -> None:
@@ -270,7 +272,7 @@ class _Pending:
             self._changed.notify_all()
 
     def take(self) -> list[Frame]:
-        """The frames since the last call; waits for one. None at the end of the run."""
+        """The frames since the last call; waits for one. An empty list at the end of the run."""
         with self._changed:
             self._changed.wait_for(lambda: self._frames or self.ended.is_set())
             # A pass hands out its drafts' frames in a burst: let them travel together.

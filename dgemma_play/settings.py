@@ -1,7 +1,7 @@
 """One table of knobs: default, range, unit and explanation of everything that a person can set.
 
-`Settings` is that table: each field carries its `Knob`, one validator walks them, and the command-line flags
-(later the sliders, the API and the URL too) are made from the same fields. A sampler field left at `None`
+`Settings` is that table: each field carries its `Knob`, one validator walks them, and the command-line flags,
+the page's sliders and the API's description are made from the same fields. A sampler field left at `None`
 takes the checkpoint's generation config, then transformers' own default (`FALLBACKS`).
 """
 

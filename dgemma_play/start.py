@@ -64,6 +64,8 @@ def check_starts(starts: Sequence[Start], drafts: int, denoiser: Denoiser) -> No
     if len(starts) != drafts:
         raise InputError(f"starts must hold one for each of the {drafts} drafts, got {len(starts)}.")
     for start in starts:
+        if not isinstance(start, Start):
+            raise InputError(f"starts must hold Start objects, got {type(start).__name__}: Start() is noise.")
         if start.step or start.settings is not None or start.seed is not None:
             raise InputError("A start can pin positions; leave out its step, settings and seed.")
         if start.canvas_ids is None:

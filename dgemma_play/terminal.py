@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +19,8 @@ from rich.text import Text
 from .errors import PlayError
 from .recorder import Recorder
 from .trace import Frame, Frames, Trace, Track, until_end
+
+log = logging.getLogger(__name__)
 
 #: Seconds that a step stays on screen when a trace is played.
 STEP_SECONDS = 0.115
@@ -40,7 +43,10 @@ UNSURE, SURE = np.array([0x56, 0x64, 0x79]), np.array([0xF6, 0xF0, 0xDA])
 
 
 def run(console: Console, frames: Frames) -> Trace:
-    """Show a run while it is computed. Ctrl-C, or an error in mid-run, ends it and keeps what is there."""
+    """Show a run while it is computed. Ctrl-C, or an error in mid-run, ends it and keeps what is there.
+
+    Before the first frame there is nothing to keep: then both are the caller's.
+    """
     recorder = Recorder(frames)
     wall = Wall(recorder.words, frames.facts.settings.seeds(), frames.facts.eos_ids)
     picture = 0.0
@@ -53,14 +59,24 @@ def run(console: Console, frames: Frames) -> Trace:
                     live.update(wall, refresh=True)
                     picture = time.perf_counter()
             live.update("")
-    except KeyboardInterrupt:
-        console.print("Stopped: what was written so far is kept.", style="yellow")
-    except PlayError as error:
-        console.print(Text(visible(str(error)), style="red"))
-        return recorder.trace(cut_off="failed")
+    except (KeyboardInterrupt, Exception) as error:  # whatever it is, no text is lost
+        cut_off = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        trace = recorder.trace(cut_off)
+        if not trace.tracks:
+            raise
+        console.print(_ended_by(error))
+        return trace
     for sentence in getattr(frames, "notes", ()):
         console.print(Text(sentence, style="yellow"))
     return recorder.trace()
+
+
+def _ended_by(error: BaseException) -> Text:
+    if isinstance(error, KeyboardInterrupt):
+        return Text("Stopped: what was written so far is kept.", style="yellow")
+    if not isinstance(error, PlayError):
+        log.error("The run broke off; what was written is kept.", exc_info=error)
+    return Text(visible(str(error)), style="red")
 
 
 def replay(console: Console, trace: Trace) -> None:

@@ -25,6 +25,8 @@ from .settings import Message, Resolved, Settings
 RIVALS = 5
 #: Cells (frames × positions) that a recording keeps whole; see `recorder`.
 MAX_CELLS = 2_000_000
+#: Most characters of a token's text that are kept.
+MAX_WORD = 1000
 
 #: Why a canvas ends with this pass: not yet, the stop rule, the step cap, a person.
 ENDED = ("", "stable", "steps", "stopped")

@@ -11,7 +11,7 @@ from dgemma_play.trace import Frame, RunFacts, Trace, Track
 
 
 class Replayed:
-    """A `runs.Start`'s frames: those of `trace`, for the prompt of `job`.
+    """A `runs.Denoise`'s frames: those of `trace`, for the prompt of `job`.
 
     Each pass lasts until `gate` opens, if there is one; `passes` counts those that began. Like the engine it
     stops between two passes, and ends by itself.
@@ -45,7 +45,7 @@ class Replayed:
     def __iter__(self) -> Iterator[Frame]:
         tracks = list(enumerate(self._trace.tracks))
         try:
-            yield from (track.frame(0, draft) for draft, track in tracks)
+            yield from (track.frame(0, draft) for draft, track in tracks if draft not in self._stopped)
             for step in range(1, self.facts.settings.steps + 1):
                 active = [(k, t) for k, t in tracks if k not in self._stopped and step < _frames(t)]
                 if not active:

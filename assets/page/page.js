@@ -5,6 +5,7 @@ globalThis.DGemmaPage = (() => {
 
   const PROMPTS = "dgemma-prompts"; // earlier prompts, newest first
   const MOST_PROMPTS = 30;
+  const CUT_OFF = "The connection was lost; what had arrived is shown. Reload the page, or look whether the program still runs.";
   const THEME = "dgemma-theme";
 
   let player = null;
@@ -12,6 +13,7 @@ globalThis.DGemmaPage = (() => {
   const early = []; // what was heard before the player was there
   let stopping = false; // a person asked for it
   let opener = null; // what had the focus before a figure took it
+  let drawing = 0; // figures that are on their way; the one that was asked for last is shown
 
   const byId = (id) => document.getElementById(id);
   const promptBox = () => document.querySelector("#prompt textarea");
@@ -47,6 +49,12 @@ globalThis.DGemmaPage = (() => {
 
   function idle() {
     document.body.classList.remove("page-busy");
+  }
+
+  /** Gradio's event is over: where no end of the run was heard, none will come. */
+  function over() {
+    if (isBusy()) player?.cutOff(CUT_OFF);
+    idle();
   }
 
   const isBusy = () => document.body.classList.contains("page-busy");
@@ -180,7 +188,14 @@ globalThis.DGemmaPage = (() => {
 
   /** The plot before it is hidden until now. */
   function drawn() {
-    document.body.classList.remove("page-drawing");
+    drawing -= 1;
+    if (!drawing) document.body.classList.remove("page-drawing");
+  }
+
+  /** What could not be drawn closes its own window, not that of a figure asked for since. */
+  function undrawn() {
+    drawing -= 1;
+    if (!drawing) closeFigure();
   }
 
   /** The server draws it from the file that is shown, and keeps nothing. */
@@ -190,6 +205,7 @@ globalThis.DGemmaPage = (() => {
     opener = document.activeElement;
     document.body.classList.add("page-figure", "page-drawing");
     byId("figure-close").focus();
+    drawing += 1;
     trigger("figure", {
       kind: data.kind,
       draft: data.draft ?? 0,
@@ -264,5 +280,5 @@ globalThis.DGemmaPage = (() => {
 
   ready();
 
-  return { ask, badge, closeFigure, drawn, figure, header, idle, mount };
+  return { ask, badge, drawn, figure, header, mount, over, undrawn };
 })();

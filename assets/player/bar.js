@@ -114,7 +114,7 @@ function progressOf(state, now) {
 function figuresOf(state, now) {
   const { run, phase, coming } = state;
   if (phase === "queued") return queueWords(state.queue);
-  if (coming) return [["Denoising", many(coming.tracks.length, "draft")], ["", "the first pass is on its way"]];
+  if (coming) return [["Denoising", many(coming.tracks.length, "draft")], ["", "the first step is on its way"]];
   if (!run) return phase === "failed" ? [["Failed.", ""]] : [["No run yet.", "Write a prompt and press Generate."]];
   const axis = axisOf(run);
   const { block, step } = whereIs(axis, state.slot);
@@ -122,7 +122,7 @@ function figuresOf(state, now) {
   const undecided = [String(mean.undecided), `of ${mean.positions} positions undecided`];
   const place = [
     [`block ${block + 1}`, `of ${run.live ? run.blocks : axis.starts.length}`],
-    [`pass ${step}`, `of ${axis.lengths[block] - 1}${run.live ? " at most" : ""}`],
+    [`step ${step}`, `of ${axis.lengths[block] - 1}${run.live ? " at most" : ""}`],
   ];
   if (run.live) return [["Denoising", ""], ...place, ...speedWords(run, (now - run.startedAt) / 1000), undecided];
   if (state.slot < axis.slots - 1) return [[state.hello ? "A recorded run" : "Replay", ""], ...place, undecided];
@@ -140,7 +140,7 @@ function speedWords(run, seconds) {
   const passes = run.tracks.reduce((sum, track) => sum + track.stepsUsed, 0);
   const tokens = run.tracks.reduce((sum, track) => sum + decidedTokens(run, track), 0);
   if (tokens && seconds > 0.2) words.push([String(Math.round(tokens / seconds)), "tok/s"]);
-  if (passes && seconds > 0) words.push([`${smallNumber((1000 * seconds) / passes)} ms`, "per pass and draft"]);
+  if (passes && seconds > 0) words.push([`${smallNumber((1000 * seconds) / passes)} ms`, "per step and draft"]);
   return words;
 }
 

@@ -58,7 +58,7 @@ function shownWord(run, index) {
 
 function sentenceAbout(run, track, frame, k, committed) {
   const random = () => el("code", "", shownWord(run, frame.canvas[k]));
-  if (!frame.best) return ["Before the first pass the canvas holds the random token ", random(), ". There is no guess yet."];
+  if (!frame.best) return ["Before the first step the canvas holds the random token ", random(), ". There is no guess yet."];
   const sure = [el("b", "", percent(frame.confidence[k])), ` sure, ${frame.entropy[k].toFixed(2)} nats.`];
   if (committed) return ["This canvas has ended with ", el("b", "", shownWord(run, frame.best[k])), ", ", ...sure];
   if (frame.accepted[k]) return ["At this step it is kept as ", el("b", "", shownWord(run, frame.canvas[k])), ", ", ...sure];
@@ -69,7 +69,7 @@ function sentenceAbout(run, track, frame, k, committed) {
 function rivalParts(run, frame, k) {
   const title = el("h3", "", "Rivals at this step");
   const say = (words) => [title, el("p", "quiet-words", words)];
-  if (!frame.best) return say("None before the first pass.");
+  if (!frame.best) return say("None before the first step.");
   if (!frame.rivals) return say(run.live ? "They come with the finished run." : "The run's file, which holds them, did not arrive.");
   const at = frame.rivals.at[k];
   if (at < 0) return say(`None worth keeping: the model is ${percent(frame.confidence[k])} sure.`);

@@ -56,6 +56,12 @@ class Player {
     return this.incoming.openTrace(buffer, facts);
   }
 
+  /** No more records come: a run that is still on its way has failed. @param {string} sentence */
+  cutOff(sentence) {
+    const { phase, coming, run } = this.state;
+    if (isBusy({ phase })) this.sink(`s${JSON.stringify({ state: "failed", run: (coming ?? run)?.id, sentence })}`);
+  }
+
   setModel(model) {
     this.change({ model });
   }
@@ -78,11 +84,12 @@ class Player {
     else if (!this.scheduled) this.scheduled = requestAnimationFrame(() => this.render());
   }
 
-  /** Another run on screen. Focus stays where it is, if that draft is there. */
+  /** Another run on screen. Focus stays where it is, if that draft is there; a position is that of one run. */
   show(run, patch) {
     const { view } = this.state;
     const draft = draftIn(run, this.state);
-    const kept = view === "focus" && run.tracks[draft] ? { draft } : { view: "wall", draft: -1, position: -1 };
+    const held = this.state.run?.id === run.id ? {} : { position: -1, peek: -1 };
+    const kept = view === "focus" && run.tracks[draft] ? { draft, ...held } : { view: "wall", draft: -1, position: -1 };
     const fresh = { coming: null, queue: null, sentence: "", hello: false, hover: null, playing: false, follow: true, quick: true };
     this.wall.relayout();
     this.change({ run, ...fresh, ...kept, ...patch }, true);

@@ -54,8 +54,18 @@ def endpoint(runner: Runner, files: events.Files) -> Callable[..., Any]:
         settled, were revised and lost on the way, and notes on the run; and the trace file (.dgemma), which
         holds every step.
         """
-        given = locals()
-        values = {name: given[name] for name in KNOBS if given[name] is not None}
+        given = {
+            "drafts": drafts,
+            "steps": steps,
+            "t_max": t_max,
+            "t_min": t_min,
+            "entropy_bound": entropy_bound,
+            "stability_threshold": stability_threshold,
+            "confidence_threshold": confidence_threshold,
+            "max_new_tokens": max_new_tokens,
+            "seed": seed,
+        }
+        values = {name: value for name, value in given.items() if value is not None}
         visitor = events.visitor_of(request)
         try:
             yield from _answers(
@@ -79,9 +89,9 @@ def _answers(
     pulse = time.monotonic()
     answer, file, notes = None, None, list[str]()
     for update in updates:
-        if isinstance(update, Failed):
+        if isinstance(update, Failed) and answer is None:
             raise PlayError(update.sentence)
-        if isinstance(update, Note):
+        if isinstance(update, Failed | Note):  # a run that broke off has its drafts, as far as they came
             notes.append(update.sentence)
         elif isinstance(update, Ended):
             answer = summary(update.trace)

@@ -41,6 +41,9 @@ UNKEPT = (
     " room for it. Copy the texts that you want to keep."
 )
 
+#: What may be a seed; a longer number is no seed, and the table of settings says so.
+_SEED = re.compile(r"\d{1,20}")
+
 log = logging.getLogger(__name__)
 
 
@@ -136,7 +139,7 @@ class Events:
             *values, seed, locked = inputs
             given = dict(zip(names, values, strict=True))
             if locked is True and seed:
-                given["seed"] = int(seed) if str(seed).strip().isdecimal() else seed
+                given["seed"] = int(seed) if _SEED.fullmatch(str(seed).strip()) else seed
             for record, drawn in self.stream(visitor_of(request), prompt, given, system):
                 yield {sink: record} if drawn is None else {sink: record, seed_box: str(drawn)}
 

@@ -105,13 +105,13 @@ def build(runner: Runner) -> gr.Blocks:
             [sink, column.seed],
             concurrency_limit=None,
             **private,
-        ).then(None, None, None, js="() => DGemmaPage.idle()")
+        ).then(None, None, None, js="() => DGemmaPage.over()")
         column.stop.click(on.stop, None, None, queue=False, **each)
         drafts.stop_draft(on.stop_draft, None, None, queue=False, **each)
         # One after another: of two figures the one asked for last must come last.
         drawn = drafts.figure(events.figure, None, plot, concurrency_limit=1, **each)
         drawn.success(None, None, None, js="() => DGemmaPage.drawn()")
-        drawn.failure(None, None, None, js="() => DGemmaPage.closeFigure()")
+        drawn.failure(None, None, None, js="() => DGemmaPage.undrawn()")
         gr.api(  # pyright: ignore[reportPrivateImportUsage]
             api.endpoint(runner, files), api_name="generate", concurrency_limit=None
         )

@@ -36,7 +36,7 @@ def run_to(page: Page, site: Site, passes: int) -> None:
     """A scripted run as far as that pass."""
     generate(page)
     site.release(passes)
-    expect(progress(page)).to_contain_text(f"pass {passes} of")
+    expect(progress(page)).to_contain_text(f"step {passes} of")
 
 
 def write(page: Page, prompt: str) -> list[str]:
@@ -128,7 +128,7 @@ def test_the_first_frame_is_on_the_page_before_the_third_pass_is_computed(
     generate(page)
     expect(progress(page)).to_contain_text("Denoising")
     site.release(1)
-    expect(progress(page)).to_contain_text("pass 1 of")
+    expect(progress(page)).to_contain_text("step 1 of")
     assert site.runs[0].passes == 2  # the second one is waiting for the gate, the third has not begun
     site.release()
     expect(progress(page)).to_contain_text("Finished")
@@ -231,7 +231,7 @@ def test_two_visitors_never_see_each_others_drafts(scripted: Callable[..., Site]
         " return all; }"
     )
     site.release(3)
-    expect(progress(ada)).to_contain_text("pass 3 of")
+    expect(progress(ada)).to_contain_text("step 3 of")
     assert all(record.startswith('s{"state":"queued"') for record in heard.json_value())
     bob.get_by_role("button", name="Stop", exact=True).click()
     expect(bob.locator("#notice")).to_contain_text("left the line")
@@ -246,7 +246,7 @@ def test_a_visitor_who_closes_the_tab_frees_the_turn(scripted: Callable[..., Sit
     ada, bob = visit(site.url), visit(site.url)
     generate(ada)
     site.release(2)
-    expect(progress(ada)).to_contain_text("pass 2 of")
+    expect(progress(ada)).to_contain_text("step 2 of")
     generate(bob)
     expect(progress(bob)).to_contain_text("Waiting 1 run")
     ada.close()
@@ -407,6 +407,38 @@ def test_a_heatmap_and_the_timeline_open_as_figures(site: Site, visit: Visit) ->
     expect(plot).to_contain_text("mean entropy, nats")
     page.get_by_role("button", name="Close", exact=True).click()
     expect(page.locator("#figure")).to_be_hidden()
+
+
+def test_of_two_figures_asked_for_only_the_last_is_shown(site: Site, visit: Visit) -> None:
+    page = visit(site.url)
+    small(page, drafts=2)
+    write(page, "Write a haiku about winter.")
+    page.locator(".card").first.click()
+    plot = page.locator("#figure .js-plotly-plot")
+    page.evaluate(
+        """() => {
+          globalThis.shown = [];
+          const look = () => {
+            const { classList } = document.body;
+            if (classList.contains("page-figure") && !classList.contains("page-drawing"))
+              shown.push(document.querySelector("#figure .js-plotly-plot").textContent);
+          };
+          new MutationObserver(look).observe(document.body, { attributes: true });
+        }"""
+    )
+    asked: list[Route] = []
+    page.route("**/queue/join*", lambda route: asked.append(route))
+    with page.expect_request("**/queue/join*"):
+        page.get_by_role("button", name="Heatmap").click()
+    page.get_by_role("button", name="Close", exact=True).click()
+    with page.expect_request("**/queue/join*"):
+        page.get_by_role("button", name="Timeline").click()
+    asked[0].continue_()
+    expect(plot).to_contain_text("Confidence, draft 1")
+    asked[1].continue_()
+    expect(plot).to_contain_text("mean entropy, nats")
+    expect(plot).to_be_visible()
+    assert all("mean entropy" in text for text in page.evaluate("shown"))
 
 
 def test_a_system_prompt_is_asked_for_where_the_model_can_hear_it(

@@ -80,9 +80,32 @@ def test_an_engine_that_breaks_is_one_sentence_and_the_next_run_works(
     generate(page)
     expect(progress(page)).to_contain_text("Finished")
     expect(page.locator("#notice")).to_be_hidden()
-    with pytest.raises(AppError) as refusal:
-        Client(url, verbose=False).predict("a fox", api_name="/generate")
-    assert str(refusal.value) == FAILED
+    answer, file = Client(url, verbose=False).predict("a fox", api_name="/generate")
+    assert answer["endings"] == ["failed"] * len(SMALL.tracks)
+    assert answer["notes"] == [FAILED]
+    assert file
+
+
+def test_a_lost_connection_leaves_what_had_arrived_and_the_page_ready(scripted: Make, visit: Visit) -> None:
+    site = scripted(SMALL)
+    page = visit(site.url)
+    generate(page)
+    site.release(2)
+    expect(progress(page)).to_contain_text("step 2 of")
+    page.evaluate("DGemmaPage.over()")
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
+    expect(progress(page)).not_to_contain_text("Denoising")
+    expect(page.get_by_label("Step", exact=True)).to_have_attribute("max", "2")
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
+    site.release()
+
+
+def test_a_seed_of_many_digits_is_refused_with_a_sentence(scripted: Make, visit: Visit) -> None:
+    page = visit(scripted(SMALL).url)
+    page.get_by_label("Lock", exact=True).check()
+    page.locator("#seed :is(input, textarea)").fill("9" * 5000)
+    generate(page)
+    expect(page.get_by_role("alert")).to_contain_text("seed must be")
 
 
 def test_an_end_and_what_there_is_to_say_of_it_are_one_value(

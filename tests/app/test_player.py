@@ -507,6 +507,19 @@ def test_the_run_before_stays_until_the_first_frame_of_the_next(visit: Callable[
     expect(page.locator(".progress")).to_contain_text("Denoising")
 
 
+def test_a_held_word_is_let_go_where_another_run_comes(visit: Callable[..., Page]) -> None:
+    page = visit()
+    card(page, 1).click()
+    page.locator(".f-text .t").nth(5).click(force=True)
+    inspector = page.get_by_role("complementary", name="Token")
+    expect(inspector).to_contain_text("position 5")
+
+    feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8, seed=5))[:3])
+
+    expect(page.get_by_role("region", name="Focus")).to_be_visible()
+    expect(inspector).to_contain_text("Point at a word")
+
+
 def test_a_live_run_is_followed_until_a_hand_is_on_the_slider(visit: Callable[..., Page]) -> None:
     page = visit(None)
     records = live_records(synthetic(drafts=2, canvas=32, steps=8, early=False))
@@ -514,7 +527,7 @@ def test_a_live_run_is_followed_until_a_hand_is_on_the_slider(visit: Callable[..
     step = page.get_by_label("Step")
     expect(step).to_have_value("3")
     expect(page.locator(".t-right")).to_contain_text("live")
-    expect(page.locator(".progress")).to_contain_text("per pass and draft")
+    expect(page.locator(".progress")).to_contain_text("per step and draft")
 
     slide(page, 1)
     feed(page, records[5:7])
@@ -757,10 +770,10 @@ def test_the_progress_line_counts_from_the_prompt_to_the_end(visit: Callable[...
     start, *messages = live_records(trace)
 
     feed(page, [start])
-    expect(line).to_have_text("Denoising 2 drafts the first pass is on its way")
+    expect(line).to_have_text("Denoising 2 drafts the first step is on its way")
     feed(page, messages[:4])
     expect(line).to_contain_text("block 1 of 1")
-    expect(line).to_contain_text("pass 3 of 8 at most")
+    expect(line).to_contain_text("step 3 of 8 at most")
     expect(line).to_contain_text("positions undecided")
     feed(
         page, [*messages[4:], "s" + json.dumps({"state": "finished", "run": "run-1", "url": "/line.dgemma"})]
@@ -771,7 +784,7 @@ def test_the_progress_line_counts_from_the_prompt_to_the_end(visit: Callable[...
     expect(line).to_contain_text("Finished")
     expect(line).to_contain_text(f"2 drafts{seconds:.1f} s")
     expect(line).to_contain_text("tok/s")
-    expect(line).to_contain_text(f"{1000 * seconds / passes:.0f} ms per pass and draft")
+    expect(line).to_contain_text(f"{1000 * seconds / passes:.0f} ms per step and draft")
     slide(page, 2)
     expect(line).to_contain_text("Replay")
 

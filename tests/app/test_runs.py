@@ -260,6 +260,24 @@ def test_after_a_stop_no_pass_begins_and_every_pass_is_kept() -> None:
     assert [track.ended for track in end.trace.tracks] == ["stopped", "stopped"]
 
 
+def test_a_run_that_is_stopped_before_its_first_step_says_so() -> None:
+    read = threading.Event()
+
+    class Reading(Replayed):
+        def __iter__(self) -> Iterator[Frame]:
+            assert read.wait(5)  # the prompt is long
+            yield from super().__iter__()
+
+    runner = Runner(lambda job: Reading(TRACE), model={}, defaults={})
+    updates = runner.live("ada", "a fox", Settings())
+    next(updates)
+    runner.stop("ada")
+    read.set()
+    [end] = updates
+    assert isinstance(end, Failed)
+    assert end.sentence == "The run was stopped before its first step; nothing was written."
+
+
 def test_after_a_stop_the_models_decoder_is_not_called_again(loaded: Any) -> None:
     from dgemma_play import denoise
 
@@ -384,8 +402,16 @@ def test_fast_frames_travel_together() -> None:
     assert messages <= 20 * (time.monotonic() - started) + 2
 
 
-def test_what_piles_up_becomes_the_newest_frame_of_each_draft() -> None:
-    run = Replayed(synthetic(drafts=2, canvas=4000, steps=30, early=False))
+def test_what_piles_up_becomes_the_newest_frames_of_each_block() -> None:
+    trace = synthetic(drafts=2, canvas=4000, steps=30, blocks=2, early=False)
+
+    class Whole(Replayed):
+        def __iter__(self) -> Iterator[Frame]:
+            for draft, track in enumerate(trace.tracks):
+                yield from (track.frame(place, draft) for place in range(len(track.step)))
+            self.closed.set()
+
+    run = Whole(trace)
     updates = Runner(lambda job: run, model={}, defaults={}).live("ada", "a fox", Settings())
     next(updates)
     assert run.closed.wait(30)  # a reader that is away while everything is computed
@@ -394,7 +420,8 @@ def test_what_piles_up_becomes_the_newest_frame_of_each_draft() -> None:
     assert isinstance(message, Drafted)
     frames = decode(message.message, table, words)
     assert len(frames) <= 8
-    assert {frame["draft"]: frame["step"] for frame in frames} == {0: 30, 1: 30}
+    newest = {(frame["block"], frame["draft"]): frame["step"] for frame in frames}
+    assert newest == {(block, draft): 30 for block in range(2) for draft in range(2)}
 
 
 def test_the_computing_function_may_run_elsewhere() -> None:

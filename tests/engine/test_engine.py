@@ -488,6 +488,7 @@ def test_a_start_without_pins_is_a_draft_from_noise(
     ("starts", "sentence"),
     [
         ([Start()], "starts must hold one for each of the 2 drafts, got 1"),
+        ([None, Start()], "starts must hold Start objects, got NoneType"),
         ([Start(), Start(step=3)], "A start can pin positions"),
         ([Start(), Start(seed=3)], "A start can pin positions"),
         ([Start(), Start(np.zeros(64, int))], "must say which of them are pinned"),
@@ -495,7 +496,7 @@ def test_a_start_without_pins_is_a_draft_from_noise(
         ([Start(), Start(np.full(64, 10**6), np.ones(64, bool))], "the size of the vocabulary"),
     ],
 )
-def test_starts_that_do_not_fit_the_run_are_refused(loaded: Any, starts: list[Start], sentence: str) -> None:
+def test_starts_that_do_not_fit_the_run_are_refused(loaded: Any, starts: list[Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         denoise(loaded, "hello", Settings(drafts=2), starts)
 

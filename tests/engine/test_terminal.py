@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+import dgemma_play
 from dgemma_play import InputError, Trace, __main__, terminal
 from dgemma_play.trace import Frame, ModelFacts
 from tests.unit.test_trace import Scripted, guess, noise
@@ -99,6 +100,45 @@ def test_an_error_in_mid_run_keeps_what_is_there_and_says_why() -> None:
     assert "more memory" in out.getvalue()
 
 
+def test_an_error_of_nobodys_making_keeps_the_drafts_too(caplog: pytest.LogCaptureFixture) -> None:
+    class Breaking(Scripted):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from self._frames[:2]
+            raise RuntimeError("out of luck")
+
+    screen, _ = console()
+    trace = terminal.run(screen, Breaking(*drafts(), drafts=2))
+    assert [track.ended for track in trace.tracks] == ["failed"]
+    assert "what was written is kept" in caplog.text
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (InputError("No memory."), 2)])
+def test_a_run_that_ends_before_its_first_frame_leaves_an_earlier_file_alone(
+    error: BaseException, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unbegun(Scripted):
+        def __iter__(self) -> Iterator[Frame]:
+            raise error
+
+    monkeypatch.setattr(dgemma_play, "denoise", lambda *given, **options: Unbegun(*drafts(), drafts=2))
+    file = tmp_path / "run.dgemma"
+    file.write_bytes(b"an earlier run")
+    assert __main__.main(["hi", "--save", str(file)]) == code
+    assert file.read_bytes() == b"an earlier run"
+
+
+def test_a_run_that_cannot_be_saved_is_still_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dgemma_play, "denoise", lambda *given, **options: Scripted(*drafts(), drafts=2))
+    place = tmp_path / "run.dgemma"
+    place.mkdir()
+    assert __main__.main(["hi", "--save", str(place)]) == 2
+    shown = capsys.readouterr()
+    assert "5 6 7 8" in shown.out
+    assert "could not be written" in shown.err
+
+
 def test_a_piped_run_is_plain_text_and_can_be_saved_and_replayed(tmp_path: Path) -> None:
     file = tmp_path / "run.dgemma"
     command = [sys.executable, "-m", "dgemma_play"]
@@ -119,6 +159,8 @@ def test_a_piped_run_is_plain_text_and_can_be_saved_and_replayed(tmp_path: Path)
         (["hi", "--steps", "0"], "steps must be a whole number from 1 to 128, got 0"),
         (["hi", "--t-max", "nan"], "t_max must be a number from 0.01 to 5, got nan"),
         (["hi", "--drafts", "many"], "drafts must be a whole number from 1 to 32, got 'many'"),
+        (["hi", "--save", "no-such-folder/run.dgemma"], "lies in no folder"),
+        (["hi", "--model", "~nobody-of-that-name/model"], "There is no folder ~nobody-of-that-name/model"),
         (["--replay", "no-such-file.dgemma"], "could not be read"),
         (["--replay", __file__], "not a DGemma Play trace"),
     ],

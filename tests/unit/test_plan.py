@@ -118,6 +118,15 @@ def test_a_precision_that_does_not_fit_names_one_that_does(released: dict[str, A
         plan.choose(released, "bf16", 24 * GIB)
 
 
+def test_too_small_a_card_for_a_quantized_copy_names_no_precision_that_it_would_refuse(
+    released: dict[str, Any],
+) -> None:
+    copy = released | {COPY: {"format": FORMAT, "recipe": NF4_INT8.key, "block": BLOCK}}
+    with pytest.raises(LoadError, match="too little for this quantized copy") as refusal:
+        plan.choose(copy, "auto", 12 * GIB, copy_recipe(copy))
+    assert "--precision" not in str(refusal.value)
+
+
 def test_a_quantized_copy_leaves_no_choice(released: dict[str, Any]) -> None:
     copy = released | {COPY: {"format": FORMAT, "recipe": NF4_INT8.key, "block": BLOCK}}
     made = copy_recipe(copy)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +34,19 @@ def test_module_stays_in_its_room(module: str, forbidden: set[str]) -> None:
     code = f"import sys, dgemma_play.{module}; print(*{forbidden!r} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_a_modules_header_imports_only_from_those_above_it_in_the_readme() -> None:
+    package = ASSETS.parent / "dgemma_play"
+    listed = re.findall(r"(?m)^  (\w+)(?:\.py|/) ", (ASSETS.parent / "README.md").read_text("utf-8"))
+    modules = [name for name in listed if (package / f"{name}.py").is_file()]
+    assert {path.stem for path in package.glob("*.py")} - set(modules) == {"__init__", "__main__"}
+    for place, name in enumerate(modules):
+        header = ast.parse((package / f"{name}.py").read_text("utf-8")).body
+        imports = [node for node in header if isinstance(node, ast.ImportFrom) and node.level == 1]
+        for node in imports:
+            used = {node.module.partition(".")[0]} if node.module else {alias.name for alias in node.names}
+            assert used <= set(listed[:place]), f"{name} imports {used}"
 
 
 @pytest.mark.parametrize("command", ["app.py", "-m dgemma_play A_prompt.", "-m dgemma_play.quantize"])
