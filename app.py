@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,9 +19,12 @@ from dgemma_play.runs import Runner
 
 
 def parser() -> argparse.ArgumentParser:
+    """The options. A Space starts the app without any, so the environment can name model and precision."""
+    model = os.environ.get("DGEMMA_PLAY_MODEL") or "embedded"
+    precision = os.environ.get("DGEMMA_PLAY_PRECISION") or "auto"
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="embedded", help='"embedded", a folder or a name on the Hub.')
-    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16, int8 or nf4.")
+    parser.add_argument("--model", default=model, help='"embedded", a folder or a name on the Hub.')
+    parser.add_argument("--precision", default=precision, help="auto, fp32, bf16, int8 or nf4.")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     parser.add_argument("--host", help="Address to listen on; 0.0.0.0 lets your network in.")
     parser.add_argument("--port", type=int, help="Port to listen on; else the first free one from 7860.")

@@ -1,7 +1,7 @@
 """Writes a quantized copy to a folder: python -m dgemma_play.quantize SOURCE TARGET
 
 SOURCE is a folder or a name on the Hub; TARGET becomes a checkpoint that loads anywhere as --model TARGET,
-with nothing left to quantize: for a Space, or for another machine.
+with nothing left to quantize: for another machine.
 """
 
 from __future__ import annotations

@@ -55,6 +55,15 @@ def test_every_option_arrives(launched: dict[str, Any]) -> None:
     assert launched["auth"] == ("ada", "love:lace")
 
 
+def test_where_nobody_can_give_options_the_environment_names_model_and_precision(
+    launched: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DGEMMA_PLAY_MODEL", "somebody/copy")
+    monkeypatch.setenv("DGEMMA_PLAY_PRECISION", "nf4")
+    app.main([])
+    assert launched["load"] == ("somebody/copy", "nf4", "auto")
+
+
 def test_a_public_link_without_a_password_says_what_that_means(
     launched: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

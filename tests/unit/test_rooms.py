@@ -40,7 +40,6 @@ def test_a_modules_header_imports_only_from_those_above_it_in_the_readme() -> No
     package = ASSETS.parent / "dgemma_play"
     listed = re.findall(r"(?m)^  (\w+)(?:\.py|/) ", (ASSETS.parent / "README.md").read_text("utf-8"))
     modules = [name for name in listed if (package / f"{name}.py").is_file()]
-    assert {path.stem for path in package.glob("*.py")} - set(modules) == {"__init__", "__main__"}
     for place, name in enumerate(modules):
         header = ast.parse((package / f"{name}.py").read_text("utf-8")).body
         imports = [node for node in header if isinstance(node, ast.ImportFrom) and node.level == 1]
