@@ -119,7 +119,8 @@ def test_a_draft_cut_off_in_mid_run_keeps_what_it_had() -> None:
 
 def test_a_draft_that_a_person_stopped_has_not_failed_where_the_run_breaks_later() -> None:
     recorder = Recorder(Scripted(drafts=2))
-    for frame in (noise(), guess(1, [1, 2, 3, 4], ended="stopped"), noise(1), guess(1, [5, 6, 7, 8], draft=1)):
+    stopped, broken = guess(1, [1, 2, 3, 4], ended="stopped"), guess(1, [5, 6, 7, 8], draft=1)
+    for frame in (noise(), stopped, noise(1), broken):
         recorder.add(frame)
     assert [track.ended for track in recorder.trace(cut_off="failed").tracks] == ["stopped", "failed"]
 
