@@ -10,12 +10,12 @@ from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its weight among the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
-    "story": (longforms.story, 0.22),
+    "story": (longforms.story, 0.20),
     "long story": (longforms.long_story, 0.05),
-    "haiku": (longforms.haiku, 0.22),
+    "haiku": (longforms.haiku, 0.20),
     "couplet": (longforms.couplet, 0.10),
     "poem": (longforms.poem, 0.10),
-    "greeting": (shortforms.greeting, 0.10),
+    "greeting": (shortforms.greeting, 0.12),
     "name": (shortforms.name, 0.06),
     "opening": (shortforms.opening, 0.03),
     "dialogue": (shortforms.dialogue, 0.04),
@@ -24,8 +24,8 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "recipe": (shortforms.recipe, 0.02),
     "riddle": (shortforms.riddle, 0.015),
     "chat": (shortforms.chat, 0.055),
-    "blank": (blanks.blank, 0.15),
-    "code": (shortforms.code, 0.12),
+    "blank": (blanks.blank, 0.20),
+    "code": (shortforms.code, 0.20),
 }
 
 
