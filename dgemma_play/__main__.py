@@ -37,16 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        if options.save and not Path(options.save).absolute().parent.is_dir():
-            raise TraceError(f"{options.save} lies in no folder that is there: make it, or save elsewhere.")
+        if options.save:
+            _check_place(options.save)
         if options.replay:
             trace = Trace.load(options.replay)
             terminal.replay(Console(), trace)
         else:
             trace = _denoise(options)
-        terminal.summary(Console(), trace)
-        if options.save:
-            trace.save(options.save)
+        try:
+            if options.save:
+                trace.save(options.save)
+        finally:
+            terminal.summary(Console(), trace)
         if options.save and sys.stdout.isatty():
             print(f"Saved to {options.save}; play it with --replay.")
     except PlayError as error:
@@ -55,6 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return int(any(track.ended == "failed" for track in trace.tracks))
+
+
+def _check_place(file: str) -> None:
+    """Raises `TraceError` where a run could not be saved, before it is computed."""
+    try:
+        there = Path(file).absolute().parent.is_dir()
+    except OSError:  # a name that is too long, a folder that is not ours
+        there = False
+    if not there:
+        raise TraceError(f"{file} lies in no folder that is there: make it, or save elsewhere.")
 
 
 def _denoise(options: argparse.Namespace) -> Trace:

@@ -146,11 +146,16 @@ def least(config: Mapping[str, Any], precision: str) -> int:
     return min(plan(config, recipe).needs(1) for recipe in RECIPES[precision]) + RESERVE
 
 
+#: What is left where nothing fits.
+_NOTHING_FITS = "close what else uses the GPU, take a larger one, or leave --model out for the embedded model"
+
+
 def _copy_too_small(config: Mapping[str, Any], made: Recipe, free: int) -> str:
+    smaller = [name for name in AUTO if least(config, name) <= free]
+    way = f"load what it was made from at --precision {smaller[0]}" if smaller else _NOTHING_FITS
     return (
         f"The GPU has {gib(free)} of free memory, too little for this quantized copy at {made.precision}:"
-        f" one draft needs {gib(plan(config, made).needs(1) + RESERVE)}. Please close what else uses the GPU,"
-        " or load the released model at a smaller precision."
+        f" one draft needs {gib(plan(config, made).needs(1) + RESERVE)}. Please {way}."
     )
 
 
@@ -158,10 +163,7 @@ def _too_small(config: Mapping[str, Any], precision: str, free: int) -> str:
     needs = {name: least(config, name) for name in reversed(AUTO)}
     listed = ", ".join(f"{name} {gib(size)}" for name, size in needs.items())
     fitting = [name for name, size in needs.items() if size <= free]
-    if fitting:
-        way = f"choose --precision {fitting[-1]}"
-    else:
-        way = "close what else uses the GPU, take a larger one, or leave --model out for the embedded model"
+    way = f"choose --precision {fitting[-1]}" if fitting else _NOTHING_FITS
     wanted = "this model" if precision == "auto" else precision
     return (
         f"The GPU has {gib(free)} of free memory, too little for {wanted}."

@@ -248,7 +248,10 @@ class Runner:
 
 
 class _Pending:
-    """Frames between the thread that computes and the one that tells; `most` bounds one message."""
+    """Frames between the thread that computes and the one that tells.
+
+    Of more than `most` only each block's newest are kept: one per draft.
+    """
 
     def __init__(self, most: int) -> None:
         self.error: Exception | None = None

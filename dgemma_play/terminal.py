@@ -45,7 +45,7 @@ UNSURE, SURE = np.array([0x56, 0x64, 0x79]), np.array([0xF6, 0xF0, 0xDA])
 def run(console: Console, frames: Frames) -> Trace:
     """Show a run while it is computed. Ctrl-C, or an error in mid-run, ends it and keeps what is there.
 
-    Before the first frame there is nothing to keep: then both are the caller's.
+    Before the first step there is nothing to keep: then both are the caller's.
     """
     recorder = Recorder(frames)
     wall = Wall(recorder.words, frames.facts.settings.seeds(), frames.facts.eos_ids)
@@ -59,24 +59,24 @@ def run(console: Console, frames: Frames) -> Trace:
                     live.update(wall, refresh=True)
                     picture = time.perf_counter()
             live.update("")
+        trace = recorder.trace()
     except (KeyboardInterrupt, Exception) as error:  # whatever it is, no text is lost
-        cut_off = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        trace = recorder.trace(cut_off)
-        if not trace.tracks:
+        trace = recorder.trace(cut_off="stopped" if isinstance(error, KeyboardInterrupt) else "failed")
+        if not any(trace.steps_used):
             raise
-        console.print(_ended_by(error))
-        return trace
+        if not isinstance(error, KeyboardInterrupt | PlayError):
+            log.error("A run broke off.", exc_info=error)
+        console.print(_broken_by(error))
     for sentence in getattr(frames, "notes", ()):
         console.print(Text(sentence, style="yellow"))
-    return recorder.trace()
+    return trace
 
 
-def _ended_by(error: BaseException) -> Text:
+def _broken_by(error: BaseException) -> Text:
     if isinstance(error, KeyboardInterrupt):
         return Text("Stopped: what was written so far is kept.", style="yellow")
-    if not isinstance(error, PlayError):
-        log.error("The run broke off; what was written is kept.", exc_info=error)
-    return Text(visible(str(error)), style="red")
+    sentence = str(error) if isinstance(error, PlayError) else "This run broke off; what was written is kept."
+    return Text(visible(sentence), style="red")
 
 
 def replay(console: Console, trace: Trace) -> None:

@@ -5,7 +5,7 @@ globalThis.DGemmaPage = (() => {
 
   const PROMPTS = "dgemma-prompts"; // earlier prompts, newest first
   const MOST_PROMPTS = 30;
-  const CUT_OFF = "The connection was lost; what had arrived is shown. Reload the page, or look whether the program still runs.";
+  const CUT_OFF = "This run broke off on its way here; what had arrived is shown. Try again, or reload the page.";
   const THEME = "dgemma-theme";
 
   let player = null;
@@ -51,9 +51,15 @@ globalThis.DGemmaPage = (() => {
     document.body.classList.remove("page-busy");
   }
 
-  /** Gradio's event is over: where no end of the run was heard, none will come. */
+  /**
+   * Gradio's event is over: where no end of the run was heard, none will come. (Where the server is gone it is not over:
+   * Gradio says so, waits for it, and loads the page again.)
+   */
   function over() {
-    if (isBusy()) player?.cutOff(CUT_OFF);
+    if (isBusy()) {
+      complain(CUT_OFF);
+      player?.cutOff(CUT_OFF);
+    }
     idle();
   }
 

@@ -24,6 +24,15 @@ class Incoming {
     return this.turn;
   }
 
+  /** Behind the records that came before it. @param {string} sentence */
+  cutOff(sentence) {
+    this.turn = this.turn.then(() => {
+      const { state } = this.player;
+      if (isBusy(state)) this.fail({ run: (state.coming ?? state.run)?.id, sentence });
+    });
+    return this.turn;
+  }
+
   complain(error) {
     console.warn("DGemma Play:", error);
     this.player.tell(sentenceOf(error), true);

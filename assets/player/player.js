@@ -58,8 +58,7 @@ class Player {
 
   /** No more records come: a run that is still on its way has failed. @param {string} sentence */
   cutOff(sentence) {
-    const { phase, coming, run } = this.state;
-    if (isBusy({ phase })) this.sink(`s${JSON.stringify({ state: "failed", run: (coming ?? run)?.id, sentence })}`);
+    return this.incoming.cutOff(sentence);
   }
 
   setModel(model) {

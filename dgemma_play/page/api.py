@@ -52,7 +52,8 @@ def endpoint(runner: Runner, files: events.Files) -> Callable[..., Any]:
 
         Returns the texts with their token counts, seeds, steps used, endings and timings, how their tokens
         settled, were revised and lost on the way, and notes on the run; and the trace file (.dgemma), which
-        holds every step.
+        holds the steps. A run that breaks half-way returns what was written: its endings are "failed", and a
+        note says why.
         """
         given = {
             "drafts": drafts,
@@ -89,9 +90,9 @@ def _answers(
     pulse = time.monotonic()
     answer, file, notes = None, None, list[str]()
     for update in updates:
-        if isinstance(update, Failed) and answer is None:
+        if isinstance(update, Failed) and not (answer and any(answer["steps_used"])):
             raise PlayError(update.sentence)
-        if isinstance(update, Failed | Note):  # a run that broke off has its drafts, as far as they came
+        if isinstance(update, Failed | Note):  # broken half-way, it has what was written
             notes.append(update.sentence)
         elif isinstance(update, Ended):
             answer = summary(update.trace)

@@ -99,13 +99,15 @@ def build(runner: Runner) -> gr.Blocks:
         each: dict[str, Any] = private | {"trigger_mode": "multiple"}
         inputs = [column.prompt, column.system, *column.sliders.values(), column.seed, column.lock]
         # The runner keeps the line itself and tells each visitor its place, so Gradio lets everybody in.
-        column.generate.click(
+        generated = column.generate.click(
             on.generate(sink, column.seed, tuple(column.sliders)),
             inputs,
             [sink, column.seed],
             concurrency_limit=None,
             **private,
-        ).then(None, None, None, js="() => DGemmaPage.over()")
+        )
+        for end in (generated.success, generated.failure):
+            end(None, None, None, js="() => DGemmaPage.over()")
         column.stop.click(on.stop, None, None, queue=False, **each)
         drafts.stop_draft(on.stop_draft, None, None, queue=False, **each)
         # One after another: of two figures the one asked for last must come last.

@@ -6,22 +6,25 @@ import base64
 import gzip
 import json
 import re
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Page, Route, expect
 
 from dgemma_play import codec
-from dgemma_play.errors import TraceError
+from dgemma_play.errors import InputError, TraceError
 from dgemma_play.page import events
 from dgemma_play.runs import FAILED, Job, Runner
 from dgemma_play.settings import KNOBS
+from dgemma_play.trace import Frame
 from tests.app.conftest import Site
 from tests.app.test_page import LONG, SMALL, creep, generate, progress, texts
 from tests.app.test_runs import wait_until
@@ -86,16 +89,41 @@ def test_an_engine_that_breaks_is_one_sentence_and_the_next_run_works(
     assert file
 
 
-def test_a_lost_connection_leaves_what_had_arrived_and_the_page_ready(scripted: Make, visit: Visit) -> None:
+def test_a_run_that_breaks_in_its_first_step_is_an_error_of_the_api(
+    serve: Callable[[Runner], str],
+) -> None:
+    class Unbegun(Replayed):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from (frame for frame in super().__iter__() if frame.step == 0)
+            raise InputError("This run needs more memory than cuda has.")
+
+    url = serve(Runner(lambda job: Unbegun(SMALL, None, job), model={"canvas_length": 16}, defaults={}))
+    with pytest.raises(AppError, match="more memory"):
+        Client(url, verbose=False).predict("a fox", api_name="/generate")
+
+
+def test_a_run_whose_end_never_comes_leaves_what_had_arrived_and_the_page_ready(
+    scripted: Make, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, stream = threading.Event(), events.Events.stream
+
+    def broken(*given: Any) -> Iterator[Any]:
+        for record in stream(*given):
+            yield record
+            if seen.is_set():
+                raise gr.Error("The way is broken.", print_exception=False)
+
+    monkeypatch.setattr(events.Events, "stream", broken)
     site = scripted(SMALL)
     page = visit(site.url)
     generate(page)
     site.release(2)
     expect(progress(page)).to_contain_text("step 2 of")
-    page.evaluate("DGemmaPage.over()")
-    expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
+    seen.set()
+    site.release(1)
+    expect(page.locator("#notice")).to_contain_text("This run broke off on its way here")
     expect(progress(page)).not_to_contain_text("Denoising")
-    expect(page.get_by_label("Step", exact=True)).to_have_attribute("max", "2")
+    expect(page.get_by_label("Step", exact=True)).to_have_attribute("max", "3")
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
     site.release()
 

@@ -106,18 +106,21 @@ def test_an_error_of_nobodys_making_keeps_the_drafts_too(caplog: pytest.LogCaptu
             yield from self._frames[:2]
             raise RuntimeError("out of luck")
 
-    screen, _ = console()
+    screen, out = console()
     trace = terminal.run(screen, Breaking(*drafts(), drafts=2))
     assert [track.ended for track in trace.tracks] == ["failed"]
-    assert "what was written is kept" in caplog.text
+    assert "what was written is kept" in out.getvalue()
+    assert "out of luck" in caplog.text
+    assert "out of luck" not in out.getvalue()
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (InputError("No memory."), 2)])
-def test_a_run_that_ends_before_its_first_frame_leaves_an_earlier_file_alone(
+def test_a_run_that_ends_before_its_first_step_leaves_an_earlier_file_alone(
     error: BaseException, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Unbegun(Scripted):
         def __iter__(self) -> Iterator[Frame]:
+            yield self._frames[0]
             raise error
 
     monkeypatch.setattr(dgemma_play, "denoise", lambda *given, **options: Unbegun(*drafts(), drafts=2))
@@ -125,6 +128,29 @@ def test_a_run_that_ends_before_its_first_frame_leaves_an_earlier_file_alone(
     file.write_bytes(b"an earlier run")
     assert __main__.main(["hi", "--save", str(file)]) == code
     assert file.read_bytes() == b"an earlier run"
+
+
+def test_what_the_engine_has_to_say_is_said_of_a_stopped_run_too() -> None:
+    class Interrupted(Scripted):
+        notes = ("Memory ran out with 2 drafts at once.",)
+
+        def __iter__(self) -> Iterator[Frame]:
+            yield from self._frames[:2]
+            raise KeyboardInterrupt
+
+    screen, out = console()
+    terminal.run(screen, Interrupted(*drafts(), drafts=2))
+    assert "Memory ran out" in out.getvalue()
+
+
+def test_a_run_is_saved_though_nobody_reads_what_is_printed(tmp_path: Path) -> None:
+    file = tmp_path / "again.dgemma"
+    fox = Path(__file__).parents[2] / "assets" / "examples" / "fox.dgemma"
+    command = [sys.executable, "-m", "dgemma_play", "--replay", str(fox), "--save", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.close()
+    assert Trace.load(file).texts == Trace.load(fox).texts
 
 
 def test_a_run_that_cannot_be_saved_is_still_shown(
@@ -160,6 +186,7 @@ def test_a_piped_run_is_plain_text_and_can_be_saved_and_replayed(tmp_path: Path)
         (["hi", "--t-max", "nan"], "t_max must be a number from 0.01 to 5, got nan"),
         (["hi", "--drafts", "many"], "drafts must be a whole number from 1 to 32, got 'many'"),
         (["hi", "--save", "no-such-folder/run.dgemma"], "lies in no folder"),
+        (["hi", "--save", f"{'long' * 100}/run.dgemma"], "lies in no folder"),
         (["hi", "--model", "~nobody-of-that-name/model"], "There is no folder ~nobody-of-that-name/model"),
         (["--replay", "no-such-file.dgemma"], "could not be read"),
         (["--replay", __file__], "not a DGemma Play trace"),

@@ -20,6 +20,7 @@ from dgemma_play.recipes import BLOCK, COPY, FORMAT, RECIPES, RELEASED, Recipe, 
 
 EVERY = [recipe for recipes in RECIPES.values() for recipe in recipes]
 NF4_BF16, NF4_INT8 = RECIPES["nf4"]
+INT8 = RECIPES["int8"][-1]
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +122,14 @@ def test_a_precision_that_does_not_fit_names_one_that_does(released: dict[str, A
 def test_too_small_a_card_for_a_quantized_copy_names_no_precision_that_it_would_refuse(
     released: dict[str, Any],
 ) -> None:
-    copy = released | {COPY: {"format": FORMAT, "recipe": NF4_INT8.key, "block": BLOCK}}
-    with pytest.raises(LoadError, match="too little for this quantized copy") as refusal:
-        plan.choose(copy, "auto", 12 * GIB, copy_recipe(copy))
-    assert "--precision" not in str(refusal.value)
+    for recipe, way in (
+        (NF4_INT8, "close what else uses the GPU"),
+        (INT8, "load what it was made from at --precision nf4"),
+    ):
+        copy = released | {COPY: {"format": FORMAT, "recipe": recipe.key, "block": BLOCK}}
+        free = plan.plan(copy, recipe).needs(1)
+        with pytest.raises(LoadError, match=f"too little for this quantized copy.*Please {way}"):
+            plan.choose(copy, "auto", free, recipe)
 
 
 def test_a_quantized_copy_leaves_no_choice(released: dict[str, Any]) -> None:
