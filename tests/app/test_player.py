@@ -513,6 +513,7 @@ def test_a_held_word_is_let_go_where_another_run_comes(visit: Callable[..., Page
     page.locator(".f-text .t").nth(5).click(force=True)
     inspector = page.get_by_role("complementary", name="Token")
     expect(inspector).to_contain_text("position 5")
+    page.mouse.move(1, 1)  # held, not pointed at
 
     feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8, seed=5))[:3])
 
