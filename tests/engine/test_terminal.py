@@ -29,6 +29,20 @@ def drafts() -> list[Frame]:
     return [*first, *second]
 
 
+class Broken(Scripted):
+    """Two drafts whose frames end with an error: after one it is all noise, after two a draft has a step."""
+
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, error: BaseException, after: int = 2) -> None:
+        super().__init__(*drafts(), drafts=2)
+        self._error, self._after = error, after
+
+    def __iter__(self) -> Iterator[Frame]:
+        yield from self._frames[: self._after]
+        raise self._error
+
+
 def test_a_live_run_shows_every_draft_and_returns_its_trace() -> None:
     screen, out = console()
     trace = terminal.run(screen, Scripted(*drafts(), drafts=2))
@@ -37,13 +51,8 @@ def test_a_live_run_shows_every_draft_and_returns_its_trace() -> None:
 
 
 def test_ctrl_c_keeps_what_is_there() -> None:
-    class Interrupted(Scripted):
-        def __iter__(self) -> Iterator[Frame]:
-            yield from self._frames[:2]
-            raise KeyboardInterrupt
-
     screen, out = console()
-    trace = terminal.run(screen, Interrupted(*drafts(), drafts=2))
+    trace = terminal.run(screen, Broken(KeyboardInterrupt()))
     assert trace.texts == ["1 2 3 4"]
     assert trace.tracks[0].ended == "stopped"
     assert "Stopped" in out.getvalue()
@@ -88,26 +97,16 @@ def test_names_of_a_stranger_cannot_either() -> None:
 
 
 def test_an_error_in_mid_run_keeps_what_is_there_and_says_why() -> None:
-    class Failing(Scripted):
-        def __iter__(self) -> Iterator[Frame]:
-            yield from self._frames[:2]
-            raise InputError("This run needs more memory than cuda has.")
-
     screen, out = console()
-    trace = terminal.run(screen, Failing(*drafts(), drafts=2))
+    trace = terminal.run(screen, Broken(InputError("This run needs more memory than cuda has.")))
     assert trace.texts == ["1 2 3 4"]
     assert trace.tracks[0].ended == "failed"
     assert "more memory" in out.getvalue()
 
 
 def test_an_error_of_nobodys_making_keeps_the_drafts_too(caplog: pytest.LogCaptureFixture) -> None:
-    class Breaking(Scripted):
-        def __iter__(self) -> Iterator[Frame]:
-            yield from self._frames[:2]
-            raise RuntimeError("out of luck")
-
     screen, out = console()
-    trace = terminal.run(screen, Breaking(*drafts(), drafts=2))
+    trace = terminal.run(screen, Broken(RuntimeError("out of luck")))
     assert [track.ended for track in trace.tracks] == ["failed"]
     assert "what was written is kept" in out.getvalue()
     assert "out of luck" in caplog.text
@@ -118,12 +117,7 @@ def test_an_error_of_nobodys_making_keeps_the_drafts_too(caplog: pytest.LogCaptu
 def test_a_run_that_ends_before_its_first_step_leaves_an_earlier_file_alone(
     error: BaseException, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Unbegun(Scripted):
-        def __iter__(self) -> Iterator[Frame]:
-            yield self._frames[0]
-            raise error
-
-    monkeypatch.setattr(dgemma_play, "denoise", lambda *given, **options: Unbegun(*drafts(), drafts=2))
+    monkeypatch.setattr(dgemma_play, "denoise", lambda *given, **options: Broken(error, after=1))
     file = tmp_path / "run.dgemma"
     file.write_bytes(b"an earlier run")
     assert __main__.main(["hi", "--save", str(file)]) == code
@@ -131,15 +125,10 @@ def test_a_run_that_ends_before_its_first_step_leaves_an_earlier_file_alone(
 
 
 def test_what_the_engine_has_to_say_is_said_of_a_stopped_run_too() -> None:
-    class Interrupted(Scripted):
-        notes = ("Memory ran out with 2 drafts at once.",)
-
-        def __iter__(self) -> Iterator[Frame]:
-            yield from self._frames[:2]
-            raise KeyboardInterrupt
-
+    stopped = Broken(KeyboardInterrupt())
+    stopped.notes = ("Memory ran out with 2 drafts at once.",)
     screen, out = console()
-    terminal.run(screen, Interrupted(*drafts(), drafts=2))
+    terminal.run(screen, stopped)
     assert "Memory ran out" in out.getvalue()
 
 
