@@ -10,10 +10,10 @@ from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its weight among the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
-    "story": (longforms.story, 0.20),
-    "long story": (longforms.long_story, 0.05),
+    "story": (longforms.story, 0.26),
+    "long story": (longforms.long_story, 0.06),
     "haiku": (longforms.haiku, 0.20),
-    "couplet": (longforms.couplet, 0.10),
+    "couplet": (longforms.couplet, 0.09),
     "poem": (longforms.poem, 0.10),
     "greeting": (shortforms.greeting, 0.12),
     "name": (shortforms.name, 0.06),
@@ -23,9 +23,9 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "list": (shortforms.items, 0.02),
     "recipe": (shortforms.recipe, 0.02),
     "riddle": (shortforms.riddle, 0.015),
-    "chat": (shortforms.chat, 0.055),
-    "blank": (blanks.blank, 0.20),
-    "code": (shortforms.code, 0.20),
+    "chat": (shortforms.chat, 0.08),
+    "blank": (blanks.blank, 0.17),
+    "code": (shortforms.code, 0.17),
 }
 
 
