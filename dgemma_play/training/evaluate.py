@@ -27,13 +27,13 @@ _CORPUS_TEXTS = 60_000
 _TABLES = ("kinds", "forms", "english", "infill", "steps", "samplers", "diversity", "speed", "samples")
 # The end temperature follows the start; 48 passes at most.
 _SAMPLERS: dict[str, dict[str, Any]] = {
-    "1.0 → 0.6, bound 0.1, stop 0.02": {},
-    "0.8 → 0.4, bound 0.1, stop 0.005": {"t_max": 0.8, "t_min": 0.4, "confidence_threshold": 0.005},
-    "0.6 → 0.3, bound 0.1, stop 0.02": {"t_max": 0.6, "t_min": 0.3},
+    "0.8 → 0.4, bound 0.1, stop 0.005": {},
+    "0.6 → 0.3, bound 0.1, stop 0.005": {"t_max": 0.6, "t_min": 0.3},
+    "1.0 → 0.6, bound 0.1, stop 0.02": {"t_max": 1.0, "t_min": 0.6, "confidence_threshold": 0.02},
     "1.2 → 0.7, bound 0.1, stop 0.05": {"t_max": 1.2, "t_min": 0.7, "confidence_threshold": 0.05},
     "1.4 → 0.8, bound 0.1, stop 0.05": {"t_max": 1.4, "t_min": 0.8, "confidence_threshold": 0.05},
-    "1.0 → 0.6, bound 0.03, stop 0.02": {"entropy_bound": 0.03},
-    "1.0 → 0.6, bound 0.3, stop 0.02": {"entropy_bound": 0.3},
+    "0.8 → 0.4, bound 0.03, stop 0.005": {"entropy_bound": 0.03},
+    "0.8 → 0.4, bound 0.3, stop 0.005": {"entropy_bound": 0.3},
 }
 
 
@@ -128,9 +128,20 @@ def summary(drafts: Sequence[Draft]) -> dict[str, float]:
 
 
 def kinds(judge: Judge) -> dict[str, dict[str, float]]:
-    """By wording: seen, paraphrased, held out, unknown (whose answers need not name the subject)."""
-    asked = (probes.SEEN, probes.PARAPHRASED, probes.HELD_OUT, probes.UNKNOWN)
-    return {group[0].kind: summary(judge.ask(group)) for group in asked}
+    """By wording: seen, paraphrased, held out, unknown (whose answers need not name the subject).
+
+    Of the first two also the texts about a subject alone: of code and of blanks *subject* is far stricter.
+    """
+    rows = {}
+    for group in (probes.SEEN, probes.PARAPHRASED):
+        drafts, kind = judge.ask(group), group[0].kind
+        rows[kind] = summary(drafts)
+        rows[f"{kind}, no code or blanks"] = summary(
+            [draft for draft in drafts if draft.probe.form not in ("code", "blank")]
+        )
+    for group in (probes.HELD_OUT, probes.UNKNOWN):
+        rows[group[0].kind] = summary(judge.ask(group))
+    return rows
 
 
 def english(judge: Judge) -> dict[str, dict[str, float]]:
