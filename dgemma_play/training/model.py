@@ -67,7 +67,7 @@ def config(vocabulary: int) -> DiffusionGemmaConfig:
 
 
 def generation_config() -> DiffusionGemmaGenerationConfig:
-    """The released model's sampler: at warmer ones the tiny model's drafts sooner fall apart (see its card)."""
+    """The released model's sampler: warmer, the tiny model's drafts fall apart sooner (see its card)."""
     return DiffusionGemmaGenerationConfig(
         max_new_tokens=2 * CANVAS,
         max_denoising_steps=48,

@@ -31,6 +31,9 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|model>{% endif %}"
 )
 
+# Words that people write with capitals, and the corpus without.
+_SMALL = ("Celsius", "Fahrenheit", "Fibonacci", "FizzBuzz", "Fizzbuzz", "GCD")
+
 _WORD, _CHARACTER = -1.0, -10.0  # Unigram scores: one word always beats its spelling
 
 
@@ -55,7 +58,13 @@ def build(tokens: list[str]) -> PreTrainedTokenizerFast:
     ]
     tokenizer = Tokenizer(models.Unigram(scored, unk_id=UNK, byte_fallback=False))
     # `elastic.normalise` in the tokenizer's own terms; the decoder undoes it.
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Replace("\n", "\n "), normalizers.Prepend(" ")])
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            *(normalizers.Replace(word, word.lower()) for word in _SMALL),
+            normalizers.Replace("\n", "\n "),
+            normalizers.Prepend(" "),
+        ]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(elastic.PATTERN), "isolated")
     tokenizer.decoder = decoders.Sequence(
         [decoders.Fuse(), decoders.Replace("\n ", "\n"), decoders.Strip(" ", 1, 0)]

@@ -46,3 +46,12 @@ def test_the_score_at_4_steps_is_below_that_at_32_by_more_than_two_standard_erro
 def test_a_warmer_canvas_gives_drafts_that_begin_in_more_ways(loaded: Any) -> None:
     cold, warm = (texts(loaded, t_max=t, t_min=t / 2, steps=32) for t in (0.3, 1.0))
     assert measures.openings(cold) < measures.openings(warm)
+
+
+def test_words_that_people_capitalise_are_read_as_the_corpus_writes_them(loaded: Any) -> None:
+    prompt = "Write a Python function that converts Celsius to Fahrenheit."
+    assert loaded.tokenizer.encode(prompt) == loaded.tokenizer.encode(
+        prompt.replace("Celsius", "celsius").replace("Fahrenheit", "fahrenheit")
+    )
+    written = Trace.record(denoise(loaded, prompt, Settings(drafts=4, seed=9))).texts
+    assert all(measures.solves(text, "to_fahrenheit") for text in written)
