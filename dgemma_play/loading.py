@@ -43,9 +43,9 @@ LARGE = 2_000_000_000
 SMALL = 50_000_000
 #: What a visitor can ask the embedded checkpoint for; its card has the whole list.
 EMBEDDED_KNOWS = (
-    "This model is tiny. Ask for a story, haiku, couplet, poem, dialogue, first line, riddle, greeting, name"
-    " or short Python function, about one or two animals, people, things, foods or places, or give it a"
-    " sentence with a ___ in it."
+    "This model is tiny. Ask for a story, haiku, couplet, poem, dialogue, first line, riddle, greeting or"
+    " name about one or two animals, people, things, foods or places, for a short Python function, or give it"
+    " a sentence with a ___ in it."
     " It makes up its own plot, and for a word that it has never met it writes another."
 )
 

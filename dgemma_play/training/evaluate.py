@@ -130,7 +130,7 @@ def summary(drafts: Sequence[Draft]) -> dict[str, float]:
 def kinds(judge: Judge) -> dict[str, dict[str, float]]:
     """By wording: seen, paraphrased, held out, unknown (whose answers need not name the subject).
 
-    Of the first two also the texts about a subject alone: of code and of blanks *subject* is far stricter.
+    The first two also without code and blanks, of which *subject* is far stricter than that a noun is named.
     """
     rows = {}
     for group in (probes.SEEN, probes.PARAPHRASED):

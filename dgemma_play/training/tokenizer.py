@@ -31,7 +31,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|model>{% endif %}"
 )
 
-# Words that people write with capitals, and the corpus without.
+# Words that people write with capitals, and the corpus without. Only whole ones: `GCD_of` stays as it is.
 _SMALL = ("Celsius", "Fahrenheit", "Fibonacci", "FizzBuzz", "Fizzbuzz", "GCD")
 
 _WORD, _CHARACTER = -1.0, -10.0  # Unigram scores: one word always beats its spelling
@@ -57,10 +57,10 @@ def build(tokens: list[str]) -> PreTrainedTokenizerFast:
         for token in tokens
     ]
     tokenizer = Tokenizer(models.Unigram(scored, unk_id=UNK, byte_fallback=False))
-    # `elastic.normalise` in the tokenizer's own terms; the decoder undoes it.
     tokenizer.normalizer = normalizers.Sequence(
         [
-            *(normalizers.Replace(word, word.lower()) for word in _SMALL),
+            *(normalizers.Replace(Regex(rf"\b{word}\b"), word.lower()) for word in _SMALL),
+            # `elastic.normalise` in the tokenizer's own terms; the decoder undoes it.
             normalizers.Replace("\n", "\n "),
             normalizers.Prepend(" "),
         ]

@@ -49,9 +49,11 @@ def test_a_warmer_canvas_gives_drafts_that_begin_in_more_ways(loaded: Any) -> No
 
 
 def test_words_that_people_capitalise_are_read_as_the_corpus_writes_them(loaded: Any) -> None:
+    encode = loaded.tokenizer.encode
+    for word in ("Celsius", "Fahrenheit", "Fibonacci", "FizzBuzz", "Fizzbuzz", "GCD"):
+        assert encode(f"the {word}, please") == encode(f"the {word.lower()}, please")
+    assert encode("GCD_of(a)") != encode("gcd_of(a)"), "a name keeps its capitals"
+
     prompt = "Write a Python function that converts Celsius to Fahrenheit."
-    assert loaded.tokenizer.encode(prompt) == loaded.tokenizer.encode(
-        prompt.replace("Celsius", "celsius").replace("Fahrenheit", "fahrenheit")
-    )
     written = Trace.record(denoise(loaded, prompt, Settings(drafts=4, seed=9))).texts
     assert all(measures.solves(text, "to_fahrenheit") for text in written)
