@@ -29,6 +29,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_DRAWN_AT_ONCE = 16  # positions: their float64 draws fit a cache, and cost no memory beside the logits
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
@@ -76,8 +78,24 @@ def sample(probs: Tensor, generator: torch.Generator) -> Tensor:
     The exponential race that `torch.multinomial` runs for one sample, without its checks: each of those
     would make a GPU wait for the host.
     """
-    race = torch.empty_like(probs).exponential_(1, generator=generator)
+    race = exponential(probs.shape, generator)
     return torch.div(probs, race, out=race).argmax(-1)
+
+
+def exponential(shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """float32 of the shape: the draws of `Tensor.exponential_(1)`, on a CPU in a third of its time.
+
+    There each draw is -log1p(-u) of one float64 u, logarithm by logarithm; here many logarithms are taken at
+    once, which can move the last bit of a float64. Of 3e8 draws none moved a bit of the float32.
+    """
+    draws = torch.empty(shape, device=generator.device)
+    if generator.device.type != "cpu":
+        return draws.exponential_(1, generator=generator)
+    for rows in draws.split(_DRAWN_AT_ONCE):
+        rows.copy_(
+            torch.empty_like(rows, dtype=torch.float64).uniform_(generator=generator).neg_().log1p_().neg_()
+        )
+    return draws
 
 
 def pin(logits: Tensor, ids: Tensor, pinned: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
 from dgemma_play.training.tokenizer import BOI, BOS, EOI, EOS, IMAGE, PAD
 
 CANVAS = 64
+LAYERS = 6
+_LAYER = re.compile(r"(?<=layers\.)\d+(?=\.)")
+_ENDS_A_LAYER = ("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")
 
 #: The class has a vision tower; ours is a dummy, a few hundred weights that text never reaches.
 NO_VISION: Mapping[str, Any] = {
@@ -35,13 +39,13 @@ NO_VISION: Mapping[str, Any] = {
 
 
 def config(vocabulary: int) -> DiffusionGemmaConfig:
-    """Hidden 128, four layers, two experts: small, because at minutes of CPU more steps beat more width."""
+    """Hidden 128, six layers, two experts: small, because at minutes of CPU more steps beat more width."""
     return DiffusionGemmaConfig(
         text_config={
             "vocab_size": vocabulary,
             "hidden_size": 128,
             "intermediate_size": 384,
-            "num_hidden_layers": 4,
+            "num_hidden_layers": LAYERS,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "num_global_key_value_heads": 2,
@@ -49,7 +53,7 @@ def config(vocabulary: int) -> DiffusionGemmaConfig:
             "global_head_dim": 32,
             "max_position_embeddings": 2048,
             "sliding_window": 512,
-            "layer_types": ["sliding_attention"] * 3 + ["full_attention"],
+            "layer_types": ["sliding_attention"] * (LAYERS - 1) + ["full_attention"],
             "num_experts": 2,
             "top_k_experts": 1,
             "moe_intermediate_size": 32,
@@ -91,7 +95,8 @@ def create(vocabulary: int) -> Any:
 def take_over(model: Any, tokens: Sequence[str], trained: Any, trained_tokens: Sequence[str]) -> None:
     """Copy a trained checkpoint's weights; a token keeps its row wherever it stands in the new vocabulary.
 
-    Rows of new tokens are drawn like the trained rows, with their mean and spread per dimension.
+    Rows of new tokens are drawn like the trained rows, with their mean and spread per dimension. Layers
+    that the checkpoint does not have stand before its last one and change nothing yet: they end in zeros.
     """
     rows = trained.get_input_embeddings().weight
     old = {token: index for index, token in enumerate(trained_tokens)}
@@ -100,7 +105,17 @@ def take_over(model: Any, tokens: Sequence[str], trained: Any, trained_tokens: S
         if token in old:
             taken[index] = rows[old[token]]
     tables = [key for key, weight in trained.state_dict(keep_vars=True).items() if weight is rows]
-    model.load_state_dict(trained.state_dict() | dict.fromkeys(tables, taken))
+    before = len(trained.model.decoder.layers) - 1
+    last = len(model.model.decoder.layers) - 1
+    state = model.state_dict()
+    for key, weight in (trained.state_dict() | dict.fromkeys(tables, taken)).items():
+        moved = "vision" not in key and f"layers.{before}." in key
+        state[_LAYER.sub(str(last), key) if moved else key] = weight
+    new = [f"layers.{index}." for index in range(before, last)]
+    for key in state:
+        if key.endswith(_ENDS_A_LAYER) and "vision" not in key and any(layer in key for layer in new):
+            state[key] = torch.zeros_like(state[key])
+    model.load_state_dict(state)
 
 
 def parameters(model: Any) -> dict[str, torch.nn.Parameter]:

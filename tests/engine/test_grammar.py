@@ -98,9 +98,14 @@ def test_every_heading_of_requests_is_asked_for_and_has_one_group() -> None:
     headings = tables.read("asks")
     assert {len(groups) for groups in headings.values()} == {1}
     code = {f"code {way}" for way in ("that", "to", "if", "question", "result", "named", "signature")}
-    forms_asked = {"story", "haiku", "couplet", "poem", "opening", "dialogue", "advice", "blank"}
-    parts = {"patterns", "before", "after"}
-    assert headings.keys() == code | forms_asked | parts | tables.read("greetings").keys()
+    forms_asked = {"story", "haiku", "couplet", "poem", "opening", "dialogue", "advice", "name", "blank"}
+    parts = {"patterns", "before", "after", "moods", "relatives"}
+    kinds = tables.read("greetings").keys()
+    unnamed = {f"{kind} unnamed" for kind in kinds}
+    to_several = {
+        f"{kind} unnamed plural" for kind in ("congratulation", "farewell", "thank you note", "greeting")
+    }
+    assert headings.keys() == code | forms_asked | parts | kinds | unnamed | to_several
 
 
 @pytest.mark.parametrize("form", [form for form in forms.FORMS if form != "code"])
@@ -201,7 +206,7 @@ def test_examples_hold_what_their_prompt_asks_for(examples: list[grammar.Example
 def test_any_word_may_stand_in_for_a_subject_but_held_out_ones_not_in_stories_and_verses(
     examples: list[grammar.Example],
 ) -> None:
-    known = words.verse_topics().keys() | words.subjects().keys()
+    known = {*words.verse_topics(), *words.subjects(), *words.names()}
     asked = [e for e in examples if e.form in standins.FORMS and e.asked]
     strange = [e for e in asked if e.asked[0] not in known]
     assert 0.1 < len(strange) / len(asked) < standins.SHARE
@@ -225,7 +230,7 @@ def test_a_haiku_with_a_stand_in_is_a_haiku(examples: list[grammar.Example]) -> 
 def test_lines_of_a_haiku_about_a_stand_in_are_as_long_as_those_of_a_thing(
     examples: list[grammar.Example],
 ) -> None:
-    known = words.verse_topics().keys() | words.subjects().keys()
+    known = {*words.verse_topics(), *words.subjects(), *words.names()}
     thing = next(iter(words.kins()["things"].members))
     expected = [elastic.length(elastic.pick(random.Random(0), g[0])) for g in verses.haiku_lines(thing)[1:]]
     haiku = [e for e in examples if e.form == "haiku" and e.asked and e.asked[0] not in known]

@@ -108,6 +108,14 @@ def test_samples_follow_the_distribution() -> None:
     assert drawn.tolist() == pytest.approx([0.7, 0.2, 0.1], abs=0.015)  # over four standard errors
 
 
+@pytest.mark.parametrize("rows", [1, 16, 40])
+def test_exponential_draws_are_those_of_torch_and_leave_its_generator_alike(rows: int) -> None:
+    ours, theirs = (torch.Generator().manual_seed(rows) for _ in "ab")
+    drawn = sampler.exponential(torch.Size((rows, 6000)), ours)
+    assert torch.equal(drawn, torch.empty(rows, 6000).exponential_(1, generator=theirs))
+    assert torch.equal(ours.get_state(), theirs.get_state())
+
+
 def test_a_confidence_threshold_of_nothing_never_stops() -> None:
     rule = sampler.StopRule(stability_threshold=0, confidence_threshold=0)
     assert not any(bool(rule(step_of([1, 2], 0.0))) for _ in range(5))

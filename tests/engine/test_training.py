@@ -104,6 +104,20 @@ def test_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
         assert torch.equal(mine, theirs)
 
 
+def test_layers_that_a_checkpoint_does_not_have_change_nothing_at_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokens = tokenizer.vocabulary([" a", " fox", " gone"])
+    trained = model.create(len(tokens)).eval()
+    monkeypatch.setattr(model, "LAYERS", model.LAYERS + 2)
+    taken = model.create(len(tokens)).eval()
+    model.take_over(taken, tokens, trained, tokens)
+    ids = torch.randint(0, len(tokens), (2, 40), generator=torch.Generator().manual_seed(0))
+    grown, known = (TrainingForward(network)(ids[:, :12], ids[:, 12:]).canvas for network in (taken, trained))
+    assert len(taken.model.decoder.layers) == len(trained.model.decoder.layers) + 2
+    assert torch.equal(grown, known)
+
+
 def test_a_token_keeps_its_trained_row_wherever_it_stands_in_a_new_vocabulary() -> None:
     old = tokenizer.vocabulary([" a", " fox", " gone"])
     new = tokenizer.vocabulary([" new", " fox", " words", " a", *(f" word_{index}" for index in range(100))])

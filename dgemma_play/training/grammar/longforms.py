@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
+import re
+from functools import cache
 
 from dgemma_play.training.grammar import tables, verses, words
 from dgemma_play.training.grammar.elastic import article, capital, pick
 from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import Cast, draw_cast, tell, tell_sequel
-from dgemma_play.training.grammar.prompts import ask, invented_word, request
+from dgemma_play.training.grammar.prompts import ask, invented_word, relative, request
 
 _TWO_TOPICS = 0.12  # share of the rhymed verses about two things
 _UNKNOWN_SUBJECT = 0.04  # share of stories and verses asked about a word that nobody knows
+_BY_NAME = 0.08  # share of stories and verses about somebody by name
+_RELATIVE = 0.15  # share of the heroes of stories of whom more is said, that changes nothing
+_CHILDREN = {"she": "girl", "he": "boy"}
 _OWNERS = (
     "aunt's",
     "brother's",
@@ -26,20 +31,49 @@ _OWNERS = (
 
 def story(rng: random.Random) -> Example:
     """Five sentences about a hero and a friend, sometimes with a thing or place that the prompt names."""
-    cast = draw_cast(rng)
-    about, asked = _story_subject(rng, cast)
+    called = rng.choice(words.names()) if rng.random() < _BY_NAME else ""
+    cast = draw_cast(rng, _CHILDREN[words.pronouns(called)["s"]] if called else "")
+    about, asked = _named_subject(rng, cast, called) if called else _story_subject(rng, cast)
     if rng.random() < _UNKNOWN_SUBJECT:
-        about, asked = article(invented_word(rng)), ()
+        called, about, asked = "", article(invented_word(rng)), ()
+    whose = ("our", called) if called else ("my", cast.hero) if about == f"my {cast.hero}" else None
     kinds = (
         *("a story", "a short story", "a tiny story", "a little story", "a bedtime story", "a tale"),
         *("a small story", "a story to read in bed", "a fairy tale", "some story", "a nice story"),
         "a quick story",
     )
     joins = (" about ", " about ", " about ", " with ", " of ", " where you meet ")
-    answer = " ".join(tell(rng, cast))
+    answer = _told(rng, cast, whose)
     while not all(holds(answer, word) for word in asked):
-        answer = " ".join(tell(rng, cast))
+        answer = _told(rng, cast, whose)
     return Example("story", ask(rng, "story", kinds, about, joins), answer, asked)
+
+
+def _told(rng: random.Random, cast: Cast, whose: tuple[str, str] | None) -> str:
+    """A story of the cast; with `whose` its hero is `our Ana` or `my fox` wherever it was `the fox`."""
+    text = " ".join(tell(rng, cast))
+    if whose is None:
+        return text
+    owner, called = whose
+    phrase = re.compile(rf"\b(an?|the) (\w+ )?{cast.hero}\b", re.IGNORECASE)
+    return phrase.sub(
+        lambda found: f"{capital(owner) if found[1][0].isupper() else owner} {found[2] or ''}{called}", text
+    )
+
+
+def _named_subject(rng: random.Random, cast: Cast, called: str) -> tuple[str, tuple[str, ...]]:
+    """What the prompt calls a hero who has a name, and the words that the story must therefore hold."""
+    child = "daughter" if called in words.women() else "son"
+    about = rng.choice(
+        (
+            *(called, called, called, f"my {child} {called}", f"{article(cast.hero)} named {called}"),
+            *(f"{article(cast.hero)} called {called}", f"little {called}", f"{called} {relative(rng)}"),
+            *(f"my friend {called}", f"a {cast.adjective} {cast.hero} named {called}"),
+        )
+    )
+    if rng.random() < _TWO_TOPICS:
+        return f"{about} and {article(cast.friend)}", (called, cast.friend)
+    return about, (called,)
 
 
 def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]]:
@@ -49,7 +83,7 @@ def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]
         (30, hero, (cast.hero,)),
         (6, cast.hero, (cast.hero,)),
         (6, f"the {cast.hero}", (cast.hero,)),
-        (3, f"my {cast.hero}", (cast.hero,)),
+        (5, f"my {cast.hero}", (cast.hero,)),
         (18, article(f"{cast.adjective} {cast.hero}"), (cast.hero, cast.adjective)),
         (18, f"{hero} and {article(cast.friend)}", (cast.hero, cast.friend)),
         (4, f"{hero} who meets {article(cast.friend)}", (cast.hero, cast.friend)),
@@ -61,11 +95,13 @@ def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]
     if words.is_common(cast.hero):
         wordings = (*wordings, (6, words.plural(cast.hero), (cast.hero,)))
     _, about, asked = rng.choices(wordings, [weight for weight, *_ in wordings])[0]
+    if about.startswith(("a ", "an ")) and about.endswith(asked[0]) and rng.random() < _RELATIVE:
+        about = f"{about} {relative(rng)}"
     return about, asked
 
 
 def _in_company(rng: random.Random, noun: str) -> str:
-    """A noun beside words that are no subject here: `my aunt's fox`, `a train fox`, `a fox who sings`."""
+    """A noun beside words that are no subject here: `my aunt's fox`, `a train fox`, `a fox who can sing`."""
     other = words.draw(rng, tuple(other for other in words.subjects() if other != noun))
     clause = " ".join(rng.choice(words.plain_words()) for _ in range(rng.randint(1, 4)))
     return rng.choice(
@@ -73,6 +109,8 @@ def _in_company(rng: random.Random, noun: str) -> str:
             f"{rng.choice(('my', 'the', 'our'))} {rng.choice(_OWNERS)} {noun}",
             article(f"{other} {noun}"),
             f"{article(noun)} {rng.choice(('who', 'that', 'which'))} {clause}",
+            f"{article(noun)} {relative(rng)}",
+            f"{article(noun)} named {rng.choice(words.names())}",
         )
     )
 
@@ -91,16 +129,30 @@ def long_story(rng: random.Random) -> Example:
 
 def _verse_subject(rng: random.Random, topic: str | None = None) -> tuple[str, str, tuple[str, ...]]:
     """The topic or any, what the prompt calls it, and the words that the verse must hold."""
+    if not topic and rng.random() < _BY_NAME:
+        topic = rng.choice(_names_in_verse())
     topic = topic or words.draw(rng, words.verse_topics() if rng.random() < 0.7 else words.plain_topics())
     if rng.random() < _UNKNOWN_SUBJECT:
         return topic, rng.choice((invented_word(rng), article(invented_word(rng)))), ()
-    phrase = words.verse_topics()[topic][0]
+    phrase, _ = words.verse_topic(topic)
     wordings = [phrase, phrase, topic, f"the {topic}"] if topic.islower() else [phrase]
+    if topic in words.names():
+        wordings += [f"my friend {topic}", f"{topic} {relative(rng)}", phrase]
     if topic in words.subjects():
         wordings += [article(topic), article(topic), f"my {topic}", _in_company(rng, topic)]
     if words.is_common(topic):
         wordings += [words.plural(topic)]
     return topic, rng.choice(wordings), (topic,)
+
+
+@cache
+def _names_in_verse() -> tuple[str, ...]:
+    """Names whose syllables the rule counts: not those with two vowels in a row (Mia, Leo, Paul)."""
+    return tuple(
+        name
+        for name in words.names()
+        if name not in words.verse_topics() and not re.search("[aeiouy]{2}", name.lower())
+    )
 
 
 def haiku(rng: random.Random, topic: str | None = None) -> Example:
@@ -128,10 +180,10 @@ def haiku(rng: random.Random, topic: str | None = None) -> Example:
 def _rhymed_subject(rng: random.Random) -> tuple[tuple[str, ...], str, str, tuple[str, ...]]:
     """As `_verse_subject`, sometimes with two topics; and the phrase that the verse opens with."""
     topic, about, asked = _verse_subject(rng)
-    phrase = words.verse_topics()[topic][0]
+    phrase, _ = words.verse_topic(topic)
     other, other_about, other_asked = _verse_subject(rng)
     if asked and other_asked and other != topic and rng.random() < _TWO_TOPICS:
-        phrase = f"{phrase} and {words.verse_topics()[other][0]}"
+        phrase = f"{phrase} and {words.verse_topic(other)[0]}"
         return (topic, other), f"{about} and {other_about}", phrase, (topic, other)
     return (topic,), about, phrase, asked
 

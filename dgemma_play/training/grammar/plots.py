@@ -61,9 +61,9 @@ def friends() -> tuple[str, ...]:
     return tuple(noun for noun, (kin, _) in words.subjects().items() if kin is not things)
 
 
-def draw_cast(rng: random.Random) -> Cast:
-    """A hero and mostly what suits it; the friend is of its kin in half of the cases."""
-    hero = words.draw(rng, words.subjects())
+def draw_cast(rng: random.Random, hero: str = "") -> Cast:
+    """The hero or any, and mostly what suits it; the friend is of its kin in half of the cases."""
+    hero = hero or words.draw(rng, words.subjects())
     kin = words.subjects()[hero][0]
     mates = tuple(kin.members) if rng.random() < 0.5 else friends()
     adjectives, places, things = words.everywhere()

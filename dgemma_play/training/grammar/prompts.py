@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from dgemma_play.training.grammar import tables, words
-from dgemma_play.training.grammar.elastic import capital, pick
+from dgemma_play.training.grammar.elastic import article, capital, pick
 
 _LEADS = (
     *["Write "] * 4,
@@ -22,7 +22,8 @@ _ONSETS = (
 _CODAS = ("", "", "", "n", "l", "r", "s", "m", "x", "nt", "ck")
 # Shares of the requests that take another way to ask, and that say something before or behind.
 _PATTERN_SHARE, _AROUND_SHARE = 0.4, 0.12
-_OTHER_WORDS = 0.22  # of the requests name no kind of text, or name it in their own way
+_OTHER_WORDS = 0.35  # of the requests name no kind of text, or name it in their own way
+_MOOD_SHARE = 0.1  # of the kinds of text have a mood before them
 _CHATTER_SHARE = 0.12  # of the requests have a few words more, that mean nothing to them
 _STRANGE_SHARE = 0.15  # of these words are outside the vocabulary
 _SAID_LAST = ("blank", "code")  # headings whose {x} would not end where it ends, were there words behind it
@@ -40,7 +41,7 @@ def request(
     Without `patterns` only by one of the `joins`: "a recipe for joy" is none about joy.
     """
     table = tables.read("asks")
-    kind = rng.choice(kinds)
+    kind = _in_a_mood(rng, rng.choice(kinds))
     if patterns and about and rng.random() < _PATTERN_SHARE:
         text = rng.choice(table["patterns"][0]).format(
             k=kind, K=re.sub(r"^(?:an?|the|some) ", "", kind), x=about
@@ -60,6 +61,19 @@ def request(
     return capital(text) if rng.random() < 0.65 else text[0].lower() + text[1:]
 
 
+def relative(rng: random.Random) -> str:
+    """What may be said of a hero without changing who it is: `who can talk`."""
+    return pick(rng, rng.choice(tables.read("asks")["relatives"][0]))
+
+
+def _in_a_mood(rng: random.Random, kind: str) -> str:
+    """`a story`, or now and then `a funny story`."""
+    bare = re.sub(r"^an? ", "", kind)
+    if bare == kind or rng.random() >= _MOOD_SHARE:
+        return kind
+    return article(f"{rng.choice(tables.words(tables.read('asks')['moods'][0]))} {bare}")
+
+
 def ask(
     rng: random.Random,
     heading: str,
@@ -77,7 +91,7 @@ def ask(
 def in_other_words(rng: random.Random, heading: str, about: str) -> str:
     """A prompt in a wording that only this kind of text has: `Wish Ana a happy birthday.`"""
     text = pick(rng, rng.choice(tables.read("asks")[heading][0])).format(x=about)
-    text = text if text.startswith(about) or rng.random() < 0.6 else capital(text)
+    text = text if (about and text.startswith(about)) or rng.random() < 0.6 else capital(text)
     if rng.random() < _CHATTER_SHARE:
         return _with_chatter(rng, text, behind=not heading.startswith(_SAID_LAST))
     return text

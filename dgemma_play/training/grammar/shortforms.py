@@ -21,6 +21,9 @@ from dgemma_play.training.grammar.prompts import ask, in_other_words, invented_w
 
 _UNKNOWN_NAME = 0.2  # share of greetings for a name outside the list
 _TWO_NAMES = 0.1  # share of greetings to two people
+_NO_NAME = 0.28  # share of greetings to somebody, or to several, without a name
+_UNNAMED = 0.6  # of these say themselves who it is, if there are such wordings
+_SEVERAL = 0.25  # of these are to several
 _RARE_WAYS = {"code signature": 0.35, "code question": 0.3, "code named": 0.35}  # weights; of others 1
 _AS_A_DEED = 0.3  # of the deeds are made of a result
 _OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than the task's
@@ -50,20 +53,19 @@ RECIPE_TOKENS = (11, 8, 8)
 def greeting(rng: random.Random) -> Example:
     """A greeting, wish, note or farewell to somebody; an unknown name becomes `friend`."""
     table = tables.read("greetings")
-    kind = rng.choice((*["greeting", "birthday wish"] * 2, *table))
-    known = rng.random() > _UNKNOWN_NAME
-    name = rng.choice(words.names()) if known else invented_word(rng).capitalize()
-    if not known and rng.random() < 0.3:
-        name = rng.choice(("my friend", "my teacher", "my neighbor", "my boss"))
-    asked = (name,) if known else ()
-    if known and rng.random() < _TWO_NAMES:
-        asked = (name, rng.choice([other for other in words.names() if other != name]))
-        name = " and ".join(asked)
-    kinds = (article(kind), article(kind), f"a short {kind}", kind)
-    # Other wordings are about one person with a name: "{x} turns six".
-    wording = partial(ask, heading=kind) if " " not in name else request
-    prompt = wording(rng, kinds=kinds, about=name, joins=(" for ", " for ", " to "))
-    slots = {"N": name if known else "friend"}
+    kind = rng.choice((*["greeting", "birthday wish", "congratulation", "farewell"] * 2, *table))
+    if rng.random() < _NO_NAME:
+        prompt, called = _unnamed(rng, kind)
+        asked = ()
+    else:
+        known = rng.random() > _UNKNOWN_NAME
+        about = rng.choice(words.names()) if known else invented_word(rng).capitalize()
+        asked = (about,) if known else ()
+        if known and rng.random() < _TWO_NAMES:
+            asked = (about, rng.choice([other for other in words.names() if other != about]))
+            about = " and ".join(asked)
+        prompt, called = _greet(rng, kind, about, one=len(asked) < 2), about if known else "friend"
+    slots = {"N": called}
     # Only how it begins has a slot, and two names are longer than one.
     spare = (length(slots["N"]) - 1, 0, 0)
     parts = [
@@ -73,6 +75,24 @@ def greeting(rng: random.Random) -> Example:
     return Example("greeting", prompt, " ".join(parts), asked)
 
 
+def _greet(rng: random.Random, kind: str, about: str, one: bool) -> str:
+    """A request for a kind of greeting; other wordings are about one person: "{x} turns six"."""
+    kinds = (article(kind), article(kind), f"a short {kind}", kind)
+    wording = partial(ask, heading=kind) if one else request
+    return wording(rng, kinds=kinds, about=about, joins=(" for ", " for ", " to "))
+
+
+def _unnamed(rng: random.Random, kind: str) -> tuple[str, str]:
+    """A request for a greeting to somebody without a name, and what the greeting calls them."""
+    several = rng.random() < _SEVERAL
+    called = "friends" if several else "friend"
+    heading = f"{kind} unnamed" + " plural" * several
+    if heading in tables.read("asks") and rng.random() < _UNNAMED:
+        return in_other_words(rng, heading, ""), called
+    persons = tables.read("lists")["several persons" if several else "one person"][0]
+    return _greet(rng, kind, rng.choice(persons), one=not several), called
+
+
 def name(rng: random.Random) -> Example:
     """A name with a tagline."""
     table = tables.read("named")
@@ -80,31 +100,8 @@ def name(rng: random.Random) -> Example:
     first, second, taglines = table[kind]
     alias = rng.choice(_ALIASES.get(kind, (kind,)))
     a = article(alias)
-    prompt = rng.choice(
-        (
-            f"Name {a}",
-            f"name {a}",
-            f"a name for {a}",
-            f"name my {alias}",
-            f"Invent a name for {a}",
-            f"Find a name for a new {alias}",
-            f"Give me a name for my {alias}",
-            f"Name {a} and write its slogan",
-            f"{a} name with a tagline",
-            f"I need a name for my {alias}",
-            f"What should I call my {alias}?",
-            f"What is a good name for {a}?",
-            f"our {alias} needs a name",
-            f"We have {a}. What shall we call it?",
-            f"Think of a name for our {alias}",
-            f"a good {alias} name",
-            f"Any name for {a}?",
-            f"Do you have ideas for the name of our new {alias}?",
-            f"My friend has {a} and needs a name for it",
-            f"What shall I call my new {alias}?",
-            f"best name for {a}",
-        )
-    )
+    prompt = rng.choice(tables.read("asks")["name"][0]).format(x=alias, a=a)
+    prompt = capital(prompt) if rng.random() < 0.5 else prompt
     end = "" if prompt.endswith("?") else rng.choice((".", "", ""))
     title = "" if kind in _UNTITLED else "The "
     title += f"{rng.choice(tables.words(first))} {rng.choice(tables.words(second))}"

@@ -43,11 +43,11 @@ def haiku_lines(topic: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str
 
     The opening holds the topic; its length is the commonest one for it. For the other lines the
     topic's place in the list picks one of the lengths that have at least three lines; a rare noun
-    follows the first of its kin, so that a model can tell for a noun that it hardly knows.
+    follows the first of its kin, a name the first of its family, so that a model can tell for a noun that
+    it hardly knows.
     """
-    topics = words.verse_topics()
-    phrase, family = topics[topic]
-    turn = list(topics).index(words.exemplar(topic))
+    phrase, family = words.verse_topic(topic)
+    turn = list(words.verse_topics()).index(words.exemplar(topic))
     openings = (opener.format(t=phrase, n=topic) for opener in tables.read("verse")["openers"][0])
     first = _by_length(line for line in openings if syllables(_any(line)) == 5)
     second, third = (

@@ -16,6 +16,7 @@ from functools import cache
 from dgemma_play.training.grammar import tables
 
 _COMMON_SHARE = 0.45  # of the draws are from the common nouns alone, the others from all
+_NAMES_FAMILY = "people"  # of the lines of haiku about somebody by name
 _PRONOUNS = {"h": "he", "s": "she", "": "it"}
 _FORMS = {
     "he": {"s": "he", "o": "him", "ps": "his"},
@@ -71,6 +72,8 @@ def pronouns(topic: str, *others: str) -> dict[str, str]:
     """Slots s, o and ps for a topic (she, her, her); several are they."""
     if others:
         return _FORMS["they"]
+    if topic in names():
+        return _FORMS["she" if topic in women() else "he"]
     return _FORMS[subjects()[topic][1] if topic in subjects() else "it"]
 
 
@@ -80,6 +83,11 @@ def verse_topics() -> dict[str, tuple[str, str]]:
     heroes = {noun: (f"the {noun}", kin.verse) for noun, (kin, _) in subjects().items()}
     topics = {noun: entry for noun, entry in heroes.items() if not _is_rare(noun)} | plain_topics()
     return topics | {noun: entry for noun, entry in heroes.items() if noun not in topics}
+
+
+def verse_topic(topic: str) -> tuple[str, str]:
+    """A verse subject's phrase and family of lines; a first name is a subject too."""
+    return verse_topics().get(topic) or (topic, _NAMES_FAMILY)
 
 
 @cache
@@ -135,7 +143,9 @@ def is_common(noun: str) -> bool:
 
 
 def exemplar(topic: str) -> str:
-    """The topic itself, or for a rare noun the first of its kin."""
+    """The topic itself, or for a rare noun the first of its kin, for a first name the first of its family."""
+    if topic not in verse_topics():
+        return next(other for other, (_, family) in plain_topics().items() if family == _NAMES_FAMILY)
     return next(iter(subjects()[topic][0].members)) if _is_rare(topic) else topic
 
 
@@ -153,6 +163,12 @@ def everywhere() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
 def names() -> tuple[str, ...]:
     """First names."""
     return tables.words(tables.read("lists")["names"][0])
+
+
+@cache
+def women() -> frozenset[str]:
+    """The first names that ask for "she"."""
+    return frozenset(tables.words(tables.read("lists")["women"][0]))
 
 
 @cache
