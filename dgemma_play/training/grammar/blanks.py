@@ -17,7 +17,10 @@ from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import draw_cast
 from dgemma_play.training.grammar.prompts import in_other_words
 
-_BLANKS = (*["___"] * 6, *["____"] * 5, *["_____"] * 4, "__", "______", "________", "_", "[blank]")
+_BLANKS = (
+    *(*["___"] * 12, *["____"] * 10, *["_____"] * 8, *["__"] * 2, *["______"] * 2, "________", "_", "_ _ _"),
+    *("[blank]", "(blank)", "[ ]", "( )", "???", "----", "...", ".....", "....", "…", "(...)", "BLANK"),
+)
 _BARE_SHARE = 0.45  # of the prompts are the sentence alone
 _SLOPPY_SHARE = 0.25  # of the prompts begin small, end without a stop, or both
 _SWAPPED_SHARE = 0.08  # of the everyday sentences have other words than they should
@@ -34,9 +37,11 @@ def blank(rng: random.Random) -> Example:
     asked = re.sub(rf"\b{re.escape(gap)}\b", lambda _: rng.choice(_BLANKS), sentence, count=1)
     if rng.random() < _SLOPPY_SHARE:
         asked = asked[0].lower() + asked[1:] if rng.random() < 0.6 else asked
-        asked = asked.rstrip(".") if rng.random() < 0.6 else asked
+        asked = asked.removesuffix(".") if rng.random() < 0.6 else asked
     prompt = asked if rng.random() < _BARE_SHARE else in_other_words(rng, "blank", asked)
-    given = [word for word in re.findall(r"[A-Za-z']+", asked) if len(word) >= _GIVEN and word != "blank"]
+    given = [
+        word for word in re.findall(r"[A-Za-z']+", asked) if len(word) >= _GIVEN and word.lower() != "blank"
+    ]
     return Example("blank", prompt, sentence, tuple(given))
 
 

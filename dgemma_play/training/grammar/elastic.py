@@ -23,7 +23,7 @@ _TOKEN = re.compile(PATTERN)
 _OPTION = re.compile(r"\[([^\]]*)\]")
 _ALTERNATIVES = re.compile(r"[A-Za-z']+(?:/[A-Za-z']+)+")
 _CONSONANT_SOUNDS = ("uni", "one", "once", "use", "using", "usu", "ewe", "uku", "ute", "eu")  # "a unicorn"
-_ARTICLE = re.compile(r"\b([Aa])n? ([A-Za-z]+)")
+_ARTICLE = re.compile(r"\b([Aa])n? (?!(?:and|or|is|if|e)\b)([A-Za-z]+)")  # "a and b" has no article
 
 
 def normalise(text: str) -> str:

@@ -12,10 +12,10 @@ from dgemma_play.training.grammar.example import Example
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "story": (longforms.story, 0.26),
     "long story": (longforms.long_story, 0.06),
-    "haiku": (longforms.haiku, 0.20),
+    "haiku": (longforms.haiku, 0.19),
     "couplet": (longforms.couplet, 0.09),
     "poem": (longforms.poem, 0.10),
-    "greeting": (shortforms.greeting, 0.12),
+    "greeting": (shortforms.greeting, 0.14),
     "name": (shortforms.name, 0.06),
     "opening": (shortforms.opening, 0.03),
     "dialogue": (shortforms.dialogue, 0.04),
@@ -23,9 +23,9 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "list": (shortforms.items, 0.02),
     "recipe": (shortforms.recipe, 0.02),
     "riddle": (shortforms.riddle, 0.015),
-    "chat": (shortforms.chat, 0.08),
-    "blank": (blanks.blank, 0.17),
-    "code": (shortforms.code, 0.17),
+    "chat": (shortforms.chat, 0.10),
+    "blank": (blanks.blank, 0.20),
+    "code": (shortforms.code, 0.21),
 }
 
 

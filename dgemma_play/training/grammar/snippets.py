@@ -105,9 +105,19 @@ def ways(deed: str) -> dict[str, str]:
 def _infinitive(deed: str) -> str:
     """`multiplies two numbers` -> `multiply two numbers`."""
     verb, _, rest = deed.partition(" ")
-    if verb == "takes":  # "takes two numbers and adds them" has a second verb
-        rest = re.sub(r" and (\w+) ", lambda found: f" and {_bare(found[1])} ", rest)
+    # "takes two numbers and adds them" has a second verb, "joins names and words" has none.
+    rest = re.sub(
+        r"\b(?:and|then) (\w+)\b",
+        lambda found: found[0].replace(found[1], _bare(found[1])) if found[1] in _verbs() else found[0],
+        rest,
+    )
     return f"{_bare(verb)} {rest}"
+
+
+@cache
+def _verbs() -> frozenset[str]:
+    """What deeds begin with."""
+    return frozenset(deed.split()[0] for task in tasks() for deed in task.deeds)
 
 
 def _bare(verb: str) -> str:
