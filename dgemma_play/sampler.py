@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_DRAWN_AT_ONCE = 16  # positions: their float64 draws fit a cache, and cost no memory beside the logits
+_DRAWN_AT_ONCE = 8  # positions: their float64 draws fit a cache, and cost no memory beside the logits
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -13,6 +13,7 @@ from dgemma_play.training.grammar import (
     blanks,
     elastic,
     forms,
+    longforms,
     plots,
     shortforms,
     standins,
@@ -162,6 +163,9 @@ def test_articles_follow_the_sound() -> None:
         "a ukulele",
     ):
         assert elastic.article(words_with_article.partition(" ")[2]) == words_with_article
+    assert (
+        elastic.with_articles("the sum of a and b is a even number") == "the sum of a and b is an even number"
+    )
 
 
 def test_haiku_lines_have_five_seven_and_five_syllables() -> None:
@@ -169,7 +173,7 @@ def test_haiku_lines_have_five_seven_and_five_syllables() -> None:
     lines = [*openers, *(line for groups in haiku for group in groups for line in group)]
     for choice in (choice for line in lines for choice in elastic.alternatives(line)):
         assert len({verses.syllables(word) for word in choice}) == 1, choice
-    for topic in words.verse_topics():
+    for topic in (*words.verse_topics(), *longforms.names_in_verse()):
         for lines, count in zip(verses.haiku_lines(topic), (5, 7, 5), strict=True):
             drawn = {elastic.pick(random.Random(seed), line) for seed in range(3) for line in lines}
             assert {verses.syllables(line) for line in drawn} == {count}, topic
@@ -198,6 +202,34 @@ def test_a_greeting_may_be_for_two() -> None:
     for_two = [e for e in greetings if len(e.asked) == 2]
     assert 10 < len(for_two) < 60
     assert all(" and ".join(e.asked) in e.answer and " and ".join(e.asked) in e.prompt for e in for_two)
+
+
+def test_a_greeting_without_a_name_is_to_a_friend_or_to_friends() -> None:
+    rng = random.Random(0)
+    examples = [shortforms.greeting(rng) for _ in range(500)]
+    called = Counter(
+        word for e in examples if not e.asked for word in ("friend", "friends") if holds(e.answer, word)
+    )
+    assert called["friend"] > called["friends"] > 10
+
+
+def test_a_story_about_somebody_by_name_is_about_our_ana_and_one_about_my_fox_about_my_fox() -> None:
+    rng = random.Random(0)
+    stories = [longforms.story(rng) for _ in range(1500)]
+    by_name = [e for e in stories if e.asked and e.asked[0] in words.names()]
+    assert len(by_name) > 50
+    for example in by_name:
+        assert re.search(rf"\b[Oo]ur (\w+ )?{example.asked[0]}\b", example.answer), example
+        assert elastic.length(example.answer) == sum(plots.LENGTHS)
+    mine = [e for e in stories if re.search(rf"\bmy {e.asked[0] if e.asked else '-'}\b", e.prompt)]
+    assert len(mine) > 10
+    for example in mine:
+        assert not re.search(rf"\b([Aa]n?|[Tt]he) {example.asked[0]}\b", example.answer), example
+
+
+def test_a_name_has_a_pronoun() -> None:
+    assert (words.pronouns("Ana")["s"], words.pronouns("Leo")["s"]) == ("she", "he")
+    assert words.women() <= set(words.names())
 
 
 def test_examples_hold_what_their_prompt_asks_for(examples: list[grammar.Example]) -> None:

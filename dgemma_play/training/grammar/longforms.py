@@ -130,7 +130,7 @@ def long_story(rng: random.Random) -> Example:
 def _verse_subject(rng: random.Random, topic: str | None = None) -> tuple[str, str, tuple[str, ...]]:
     """The topic or any, what the prompt calls it, and the words that the verse must hold."""
     if not topic and rng.random() < _BY_NAME:
-        topic = rng.choice(_names_in_verse())
+        topic = rng.choice(names_in_verse())
     topic = topic or words.draw(rng, words.verse_topics() if rng.random() < 0.7 else words.plain_topics())
     if rng.random() < _UNKNOWN_SUBJECT:
         return topic, rng.choice((invented_word(rng), article(invented_word(rng)))), ()
@@ -146,7 +146,7 @@ def _verse_subject(rng: random.Random, topic: str | None = None) -> tuple[str, s
 
 
 @cache
-def _names_in_verse() -> tuple[str, ...]:
+def names_in_verse() -> tuple[str, ...]:
     """Names whose syllables the rule counts: not those with two vowels in a row (Mia, Leo, Paul)."""
     return tuple(
         name
