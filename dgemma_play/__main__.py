@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import checkpoints, settings, terminal
+from . import checkpoints, codec, settings, terminal
 from .errors import PlayError, TraceError
+from .page import player
 from .trace import Trace
 
 
@@ -24,7 +25,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--precision", default="auto", help="How weights are kept: auto, fp32, bf16, ...")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     parser.add_argument("--rows", type=int, help="Most drafts that go through the model at once.")
-    parser.add_argument("--save", metavar="FILE", help="Keep the run as a trace file.")
+    parser.add_argument(
+        "--save",
+        metavar="FILE",
+        help="Keep the run: as a trace file, or for a name ending in .html as a page that replays it.",
+    )
     parser.add_argument("--replay", metavar="FILE", help="Play a trace file instead of running a prompt.")
     settings.add_arguments(parser)
     return parser
@@ -46,11 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             trace = _denoise(options)
         try:
             if options.save:
-                trace.save(options.save)
+                _save(trace, options.save)
         finally:
             terminal.summary(Console(), trace)
         if options.save and sys.stdout.isatty():
-            print(f"Saved to {options.save}; play it with --replay.")
+            way = "open it in a browser" if _is_page(options.save) else "play it with --replay"
+            print(f"Saved to {options.save}; {way}.")
     except PlayError as error:
         print(error, file=sys.stderr)
         return 2
@@ -67,6 +73,19 @@ def _check_place(file: str) -> None:
         there = False
     if not there:
         raise TraceError(f"{file} lies in no folder that is there: make it, or save elsewhere.")
+
+
+def _save(trace: Trace, file: str) -> None:
+    """Raises `TraceError` if the place can't be written."""
+    if _is_page(file):
+        asked = trace.prompt[-1]["content"]
+        codec.write(player.standalone(codec.encode(trace), title=asked).encode(), file)
+    else:
+        trace.save(file)
+
+
+def _is_page(file: str) -> bool:
+    return file.lower().endswith((".html", ".htm"))
 
 
 def _denoise(options: argparse.Namespace) -> Trace:

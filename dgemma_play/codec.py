@@ -52,7 +52,11 @@ SUFFIX = ".dgemma"
 
 def save(trace: Trace, path: str | PathLike[str]) -> None:
     """Write `trace` to `path`, whole or not at all. Raises `TraceError` if the place can't be written."""
-    data = encode(trace)
+    write(encode(trace), path)
+
+
+def write(data: bytes, path: str | PathLike[str]) -> None:
+    """Write what a trace is kept in to `path`, as `save` does."""
     try:
         target = Path(path)
         part = target.with_name(f"{target.name}.{os.getpid()}.part")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import io
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ import pytest
 from rich.console import Console
 
 import dgemma_play
-from dgemma_play import InputError, Trace, __main__, terminal
+from dgemma_play import InputError, Trace, __main__, codec, terminal
 from dgemma_play.trace import Frame, ModelFacts
 from tests.unit.test_trace import Scripted, guess, noise
 
@@ -165,6 +167,20 @@ def test_a_piped_run_is_plain_text_and_can_be_saved_and_replayed(tmp_path: Path)
     assert again.stdout == first.stdout
     for text in Trace.load(file).texts:
         assert text in first.stdout
+
+
+def test_a_run_can_be_saved_as_a_page_that_replays_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fox = Path(__file__).parents[2] / "assets" / "examples" / "fox.dgemma"
+    file = tmp_path / "run.html"
+    assert __main__.main(["--replay", str(fox), "--save", str(file)]) == 0
+    page = file.read_text()
+    assert "<title>Write a short story about a fox.</title>" in page
+    inside = re.search('data-trace="([^"]+)"', page)
+    assert inside
+    assert codec.decode(base64.b64decode(inside[1])).texts == Trace.load(fox).texts
+    assert list(tmp_path.iterdir()) == [file]
 
 
 @pytest.mark.parametrize(
