@@ -21,6 +21,7 @@ from dgemma_play.training.tokenizer import BOI, BOS, EOI, EOS, IMAGE, PAD
 CANVAS = 64
 LAYERS = 6
 _LAYER = re.compile(r"(?<=layers\.)\d+(?=\.)")
+# The norms behind attention and feed-forward: with zeros there, both add nothing.
 _ENDS_A_LAYER = ("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")
 
 #: The class has a vision tower; ours is a dummy, a few hundred weights that text never reaches.
@@ -96,7 +97,7 @@ def take_over(model: Any, tokens: Sequence[str], trained: Any, trained_tokens: S
     """Copy a trained checkpoint's weights; a token keeps its row wherever it stands in the new vocabulary.
 
     Rows of new tokens are drawn like the trained rows, with their mean and spread per dimension. Layers
-    that the checkpoint does not have stand before its last one and change nothing yet: they end in zeros.
+    that the checkpoint does not have (it may have fewer) stand before its last one and change nothing yet.
     """
     rows = trained.get_input_embeddings().weight
     old = {token: index for index, token in enumerate(trained_tokens)}
@@ -105,13 +106,12 @@ def take_over(model: Any, tokens: Sequence[str], trained: Any, trained_tokens: S
         if token in old:
             taken[index] = rows[old[token]]
     tables = [key for key, weight in trained.state_dict(keep_vars=True).items() if weight is rows]
-    before = len(trained.model.decoder.layers) - 1
-    last = len(model.model.decoder.layers) - 1
+    old_last, new_last = (len(network.model.decoder.layers) - 1 for network in (trained, model))
     state = model.state_dict()
     for key, weight in (trained.state_dict() | dict.fromkeys(tables, taken)).items():
-        moved = "vision" not in key and f"layers.{before}." in key
-        state[_LAYER.sub(str(last), key) if moved else key] = weight
-    new = [f"layers.{index}." for index in range(before, last)]
+        moved = "vision" not in key and f"layers.{old_last}." in key
+        state[_LAYER.sub(str(new_last), key) if moved else key] = weight
+    new = [f"layers.{index}." for index in range(old_last, new_last)]
     for key in state:
         if key.endswith(_ENDS_A_LAYER) and "vision" not in key and any(layer in key for layer in new):
             state[key] = torch.zeros_like(state[key])

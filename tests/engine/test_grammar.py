@@ -221,10 +221,12 @@ def test_a_story_about_somebody_by_name_is_about_our_ana_and_one_about_my_fox_ab
     for example in by_name:
         assert re.search(rf"\b[Oo]ur (\w+ )?{example.asked[0]}\b", example.answer), example
         assert elastic.length(example.answer) == sum(plots.LENGTHS)
-    mine = [e for e in stories if re.search(rf"\bmy {e.asked[0] if e.asked else '-'}\b", e.prompt)]
+    relations = ("daughter", "son", "friend", "mother", "brother", "sister")  # for whom a story may be, too
+    known = [e for e in stories if e.asked and e.asked[0] not in relations]
+    mine = [e for e in known if re.search(rf"\bmy {e.asked[0]}\b", e.prompt)]
     assert len(mine) > 10
     for example in mine:
-        assert not re.search(rf"\b([Aa]n?|[Tt]he) {example.asked[0]}\b", example.answer), example
+        assert not re.search(rf"\b([Aa]n?|[Tt]he) (\w+ )?{example.asked[0]}\b", example.answer), example
 
 
 def test_a_name_has_a_pronoun() -> None:

@@ -108,7 +108,7 @@ def test_samples_follow_the_distribution() -> None:
     assert drawn.tolist() == pytest.approx([0.7, 0.2, 0.1], abs=0.015)  # over four standard errors
 
 
-@pytest.mark.parametrize("rows", [1, 16, 40])
+@pytest.mark.parametrize("rows", [1, 8, 13])
 def test_exponential_draws_are_those_of_torch_and_leave_its_generator_alike(rows: int) -> None:
     ours, theirs = (torch.Generator().manual_seed(rows) for _ in "ab")
     drawn = sampler.exponential(torch.Size((rows, 6000)), ours)

@@ -81,7 +81,7 @@ def longer(rng: random.Random) -> tuple[str, list[str]]:
 def _small(template: str) -> str:
     """The sentence as it stands within another: its first words begin small, unless they are names."""
     first, _, rest = template.partition(" ")
-    kept = (*words.names(), "I")
+    kept = (*words.names(), "I", "Mum")
     return f"{'/'.join(w if w in kept else w.lower() for w in first.split('/'))} {rest}"
 
 

@@ -23,7 +23,9 @@ _TOKEN = re.compile(PATTERN)
 _OPTION = re.compile(r"\[([^\]]*)\]")
 _ALTERNATIVES = re.compile(r"[A-Za-z']+(?:/[A-Za-z']+)+")
 _CONSONANT_SOUNDS = ("uni", "one", "once", "use", "using", "usu", "ewe", "uku", "ute", "eu")  # "a unicorn"
-_ARTICLE = re.compile(r"\b([Aa])n? (?!(?:and|or|is|if|e)\b)([A-Za-z]+)")  # "a and b" has no article
+_ARTICLE = re.compile(
+    r"\b([Aa])n? (?!(?:and|or|is|if|instead|e)\b)([A-Za-z]+)"
+)  # "a and b", "a e i o u" have none
 
 
 def normalise(text: str) -> str:

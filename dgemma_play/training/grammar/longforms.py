@@ -31,12 +31,16 @@ _OWNERS = (
 
 def story(rng: random.Random) -> Example:
     """Five sentences about a hero and a friend, sometimes with a thing or place that the prompt names."""
-    called = rng.choice(words.names()) if rng.random() < _BY_NAME else ""
+    called = rng.choice(_heroes_names()) if rng.random() < _BY_NAME else ""
     cast = draw_cast(rng, _CHILDREN[words.pronouns(called)["s"]] if called else "")
     about, asked = _named_subject(rng, cast, called) if called else _story_subject(rng, cast)
     if rng.random() < _UNKNOWN_SUBJECT:
         called, about, asked = "", article(invented_word(rng)), ()
-    whose = ("our", called) if called else ("my", cast.hero) if about == f"my {cast.hero}" else None
+    whose = None
+    if called:
+        whose = ("our", called)
+    elif about == f"my {cast.hero}":
+        whose = ("my", cast.hero)
     kinds = (
         *("a story", "a short story", "a tiny story", "a little story", "a bedtime story", "a tale"),
         *("a small story", "a story to read in bed", "a fairy tale", "some story", "a nice story"),
@@ -67,8 +71,12 @@ def _named_subject(rng: random.Random, cast: Cast, called: str) -> tuple[str, tu
     about = rng.choice(
         (
             *(called, called, called, f"my {child} {called}", f"{article(cast.hero)} named {called}"),
-            *(f"{article(cast.hero)} called {called}", f"little {called}", f"{called} {relative(rng)}"),
-            *(f"my friend {called}", f"a {cast.adjective} {cast.hero} named {called}"),
+            *(
+                f"{article(cast.hero)} called {called}",
+                f"little {called}",
+                f"{called} {relative(rng, person=True)}",
+            ),
+            *(f"my friend {called}", f"{article(f'{cast.adjective} {cast.hero}')} named {called}"),
         )
     )
     if rng.random() < _TWO_TOPICS:
@@ -110,7 +118,6 @@ def _in_company(rng: random.Random, noun: str) -> str:
             article(f"{other} {noun}"),
             f"{article(noun)} {rng.choice(('who', 'that', 'which'))} {clause}",
             f"{article(noun)} {relative(rng)}",
-            f"{article(noun)} named {rng.choice(words.names())}",
         )
     )
 
@@ -129,15 +136,16 @@ def long_story(rng: random.Random) -> Example:
 
 def _verse_subject(rng: random.Random, topic: str | None = None) -> tuple[str, str, tuple[str, ...]]:
     """The topic or any, what the prompt calls it, and the words that the verse must hold."""
-    if not topic and rng.random() < _BY_NAME:
+    unknown = rng.random() < _UNKNOWN_SUBJECT
+    if not topic and not unknown and rng.random() < _BY_NAME:
         topic = rng.choice(names_in_verse())
     topic = topic or words.draw(rng, words.verse_topics() if rng.random() < 0.7 else words.plain_topics())
-    if rng.random() < _UNKNOWN_SUBJECT:
+    if unknown:
         return topic, rng.choice((invented_word(rng), article(invented_word(rng)))), ()
     phrase, _ = words.verse_topic(topic)
     wordings = [phrase, phrase, topic, f"the {topic}"] if topic.islower() else [phrase]
-    if topic in words.names():
-        wordings += [f"my friend {topic}", f"{topic} {relative(rng)}", phrase]
+    if words.is_first_name(topic):
+        wordings += [f"my friend {topic}", f"{topic} {relative(rng, person=True)}", phrase]
     if topic in words.subjects():
         wordings += [article(topic), article(topic), f"my {topic}", _in_company(rng, topic)]
     if words.is_common(topic):
@@ -146,13 +154,16 @@ def _verse_subject(rng: random.Random, topic: str | None = None) -> tuple[str, s
 
 
 @cache
+def _heroes_names() -> tuple[str, ...]:
+    """Names that a child may have."""
+    grown = ("Grandma", "Grandpa", "Mom", "Dad")
+    return tuple(name for name in words.names() if words.is_first_name(name) and name not in grown)
+
+
+@cache
 def names_in_verse() -> tuple[str, ...]:
     """Names whose syllables the rule counts: not those with two vowels in a row (Mia, Leo, Paul)."""
-    return tuple(
-        name
-        for name in words.names()
-        if name not in words.verse_topics() and not re.search("[aeiouy]{2}", name.lower())
-    )
+    return tuple(name for name in _heroes_names() if not re.search("[aeiouy]{2}", name.lower()))
 
 
 def haiku(rng: random.Random, topic: str | None = None) -> Example:

@@ -62,7 +62,7 @@ def friends() -> tuple[str, ...]:
 
 
 def draw_cast(rng: random.Random, hero: str = "") -> Cast:
-    """The hero or any, and mostly what suits it; the friend is of its kin in half of the cases."""
+    """A cast with this hero or any, and mostly what suits it; half of the friends are of its kin."""
     hero = hero or words.draw(rng, words.subjects())
     kin = words.subjects()[hero][0]
     mates = tuple(kin.members) if rng.random() < 0.5 else friends()

@@ -61,9 +61,10 @@ def request(
     return capital(text) if rng.random() < 0.65 else text[0].lower() + text[1:]
 
 
-def relative(rng: random.Random) -> str:
-    """What may be said of a hero without changing who it is: `who can talk`."""
-    return pick(rng, rng.choice(tables.read("asks")["relatives"][0]))
+def relative(rng: random.Random, person: bool = False) -> str:
+    """What may be said of a hero, or of a person, without changing who it is: `who can talk`."""
+    lines = tables.read("asks")["relatives"][0]
+    return rng.choice([line for line in lines if not (person and line.startswith(("that ", "which ")))])
 
 
 def _in_a_mood(rng: random.Random, kind: str) -> str:
@@ -125,4 +126,7 @@ def _any_word(rng: random.Random) -> str:
 def invented_word(rng: random.Random) -> str:
     """A word outside the vocabulary, made of syllables (`brenko`, `zulti`), to be spelt in characters."""
     count = rng.choice((2, 2, 3))
-    return "".join(rng.choice(_ONSETS) + rng.choice("aeiou") + rng.choice(_CODAS) for _ in range(count))
+    while True:
+        word = "".join(rng.choice(_ONSETS) + rng.choice("aeiou") + rng.choice(_CODAS) for _ in range(count))
+        if not re.search("c[ou]nt|co[ck]|dick|fuck|fuk|shit|nigg|fag|tit|cum", word):
+            return word

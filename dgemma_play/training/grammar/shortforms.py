@@ -24,6 +24,8 @@ _TWO_NAMES = 0.1  # share of greetings to two people
 _NO_NAME = 0.28  # share of greetings to somebody, or to several, without a name
 _UNNAMED = 0.6  # of these say themselves who it is, if there are such wordings
 _SEVERAL = 0.25  # of these are to several
+_ASKED_MOST = ("greeting", "birthday wish", "congratulation", "farewell")  # three times as often as others
+_TO_A_PERSON = ("greet", "goodbye")  # code whose plain wordings ask for a card: "say hello to a friend"
 _RARE_WAYS = {"code signature": 0.35, "code question": 0.3, "code named": 0.35}  # weights; of others 1
 _AS_A_DEED = 0.3  # of the deeds are made of a result
 _OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than the task's
@@ -51,9 +53,9 @@ RECIPE_TOKENS = (11, 8, 8)
 
 
 def greeting(rng: random.Random) -> Example:
-    """A greeting, wish, note or farewell to somebody; an unknown name becomes `friend`."""
+    """A greeting, wish, note or farewell; an unknown name, or none, becomes `friend` or `friends`."""
     table = tables.read("greetings")
-    kind = rng.choice((*["greeting", "birthday wish", "congratulation", "farewell"] * 2, *table))
+    kind = rng.choice((*_ASKED_MOST * 2, *table))
     if rng.random() < _NO_NAME:
         prompt, called = _unnamed(rng, kind)
         asked = ()
@@ -102,7 +104,7 @@ def name(rng: random.Random) -> Example:
     a = article(alias)
     prompt = rng.choice(tables.read("asks")["name"][0]).format(x=alias, a=a)
     prompt = capital(prompt) if rng.random() < 0.5 else prompt
-    end = "" if prompt.endswith("?") else rng.choice((".", "", ""))
+    end = "" if prompt.endswith(("?", "!")) else rng.choice((".", "", ""))
     title = "" if kind in _UNTITLED else "The "
     title += f"{rng.choice(tables.words(first))} {rng.choice(tables.words(second))}"
     return Example("name", prompt + end, f"{title}: {fit(rng, taglines, {}, common_length(taglines))}")
@@ -214,6 +216,8 @@ def code(rng: random.Random) -> Example:
         ways["code result"] = result = pick(rng, rng.choice(task.results))
         if rng.random() < _AS_A_DEED:
             ways["code that"] = snippets.as_deed(result) or deed
+    if task.functions[0] in _TO_A_PERSON:
+        ways = {way: said for way, said in ways.items() if way not in ("code to", "code result")}
     way = rng.choices(tuple(ways), [_RARE_WAYS.get(way, 1.0) for way in ways])[0]
     function = _function_name(rng, task, way)
     answer = rng.choice(task.codes(function))

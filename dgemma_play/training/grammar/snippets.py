@@ -13,6 +13,14 @@ from functools import cache
 
 from dgemma_play.training.grammar import tables
 
+# What cannot be said of a thing that is given: "returns its how many items", "returns their swap".
+_NO_OBJECT = r"(how|what|every|each|all|one|two|twice|half|random|n|given|first three)\b"
+_NO_PROPERTY = (
+    r"(?<!number) (of|an?) |(larg|bigg|great|small|low)er$|est$|\bone$"
+    r"|check|loop|swap|pattern|times|hello|goodbye|stars|test\b|joined|together|added|divided|multiplied"
+)
+_GIVEN = r"numbers?|integers?|values?|lists?|arrays?|words?|texts?|strings?|sentences?|names?"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -85,9 +93,8 @@ def as_deed(result: str) -> str | None:
     if not found:
         return None
     what, which, given = found.groups()
-    if re.match(r"(how|every|each|random)\b", what) or re.search(
-        r"(?<!number) (of|an?) |(larg|bigg|great|small|low)er$", what
-    ):
+    odd = re.match(_NO_OBJECT, what) or re.search(_NO_PROPERTY, what)
+    if odd or not re.fullmatch(_GIVEN, given):
         return None  # "takes a list and returns its every item"
     several = which == "two"
     return f"takes {'two' if several else 'a'} {given} and returns {'their' if several else 'its'} {what}"
@@ -107,8 +114,8 @@ def _infinitive(deed: str) -> str:
     verb, _, rest = deed.partition(" ")
     # "takes two numbers and adds them" has a second verb, "joins names and words" has none.
     rest = re.sub(
-        r"\b(?:and|then) (\w+)\b",
-        lambda found: found[0].replace(found[1], _bare(found[1])) if found[1] in _verbs() else found[0],
+        r"\b(and|then) (\w+)\b",
+        lambda found: f"{found[1]} {_bare(found[2])}" if found[2] in _verbs() else found[0],
         rest,
     )
     return f"{_bare(verb)} {rest}"
@@ -116,8 +123,9 @@ def _infinitive(deed: str) -> str:
 
 @cache
 def _verbs() -> frozenset[str]:
-    """What deeds begin with."""
-    return frozenset(deed.split()[0] for task in tasks() for deed in task.deeds)
+    """The verbs that deeds begin with."""
+    deeds = (deed for task in tasks() for deed in task.deeds)
+    return frozenset(verb for deed in deeds for verb in deed.split()[0].split("/"))
 
 
 def _bare(verb: str) -> str:

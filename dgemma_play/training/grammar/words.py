@@ -72,7 +72,7 @@ def pronouns(topic: str, *others: str) -> dict[str, str]:
     """Slots s, o and ps for a topic (she, her, her); several are they."""
     if others:
         return _FORMS["they"]
-    if topic in names():
+    if is_first_name(topic):
         return _FORMS["she" if topic in women() else "he"]
     return _FORMS[subjects()[topic][1] if topic in subjects() else "it"]
 
@@ -163,6 +163,11 @@ def everywhere() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
 def names() -> tuple[str, ...]:
     """First names."""
     return tables.words(tables.read("lists")["names"][0])
+
+
+def is_first_name(topic: str) -> bool:
+    """Whether it is a name and nothing else; April is a month."""
+    return topic in names() and topic not in verse_topics()
 
 
 @cache
