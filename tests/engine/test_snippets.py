@@ -205,6 +205,10 @@ def test_a_function_calls_only_itself_and_names_each_argument_once() -> None:
         ("how often a letter appears in a word", None),
         ("length of every word in a list", None),
         ("a random item of a list", None),
+        ("all even numbers of a list", None),
+        ("a check for duplicates in a list", None),
+        ("the highest of two numbers", None),
+        ("a star pattern in the shape of a pyramid", None),
     ],
 )
 def test_a_result_can_be_told_as_a_deed(result: str, deed: str | None) -> None:
