@@ -72,7 +72,7 @@ def config(vocabulary: int) -> DiffusionGemmaConfig:
 
 
 def generation_config() -> DiffusionGemmaGenerationConfig:
-    """The released model's sampler; no other in the card's table wrote more faultless drafts."""
+    """The released model's sampler; the card's table has what others write."""
     return DiffusionGemmaGenerationConfig(
         max_new_tokens=2 * CANVAS,
         max_denoising_steps=48,
@@ -97,7 +97,7 @@ def take_over(model: Any, tokens: Sequence[str], trained: Any, trained_tokens: S
     """Copy a trained checkpoint's weights; a token keeps its row wherever it stands in the new vocabulary.
 
     Rows of new tokens are drawn like the trained rows, with their mean and spread per dimension. Layers
-    that the checkpoint does not have (it may have fewer) stand before its last one and change nothing yet.
+    that the checkpoint lacks stand before its last one and change nothing yet; it can't have more.
     """
     rows = trained.get_input_embeddings().weight
     old = {token: index for index, token in enumerate(trained_tokens)}

@@ -70,13 +70,14 @@ def _named_subject(rng: random.Random, cast: Cast, called: str) -> tuple[str, tu
     child = "daughter" if called in words.women() else "son"
     about = rng.choice(
         (
-            *(called, called, called, f"my {child} {called}", f"{article(cast.hero)} named {called}"),
-            *(
-                f"{article(cast.hero)} called {called}",
-                f"little {called}",
-                f"{called} {relative(rng, person=True)}",
-            ),
-            *(f"my friend {called}", f"{article(f'{cast.adjective} {cast.hero}')} named {called}"),
+            *[called] * 3,
+            f"little {called}",
+            f"my {child} {called}",
+            f"my friend {called}",
+            f"{called} {relative(rng, person=True)}",
+            f"{article(cast.hero)} named {called}",
+            f"{article(cast.hero)} called {called}",
+            f"{article(f'{cast.adjective} {cast.hero}')} named {called}",
         )
     )
     if rng.random() < _TWO_TOPICS:
