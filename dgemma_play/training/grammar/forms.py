@@ -10,7 +10,7 @@ from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its weight among the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
-    "story": (longforms.story, 0.26),
+    "story": (longforms.story, 0.30),
     "long story": (longforms.long_story, 0.06),
     "haiku": (longforms.haiku, 0.19),
     "couplet": (longforms.couplet, 0.09),

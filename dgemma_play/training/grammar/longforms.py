@@ -14,7 +14,7 @@ from dgemma_play.training.grammar.prompts import ask, invented_word, relative, r
 
 _TWO_TOPICS = 0.12  # share of the rhymed verses about two things
 _UNKNOWN_SUBJECT = 0.04  # share of stories and verses asked about a word that nobody knows
-_BY_NAME = 0.08  # share of stories and verses about somebody by name
+_BY_NAME = 0.12  # share of stories and verses about somebody by name
 _RELATIVE = 0.15  # share of the heroes of stories of whom more is said, that changes nothing
 _CHILDREN = {"she": "girl", "he": "boy"}
 _OWNERS = (
