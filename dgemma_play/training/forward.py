@@ -158,15 +158,16 @@ def cross_entropy(hidden: Tensor, embedding: Tensor, targets: Tensor, cap: float
 
 def soft_embedding(
     hidden: Tensor, embedding: Tensor, cap: float, temperature: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Expected embedding under the tempered distribution (what self-conditioning feeds back), and entropy.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Expected embedding under the tempered distribution (what self-conditioning feeds back), entropy, pick.
 
     Returns:
-        `[B, C, D]`, and `[B, C]` in nats. `temperature` is `[B, 1, 1]`.
+        `[B, C, D]`; `[B, C]` in nats; the likeliest token ids `[B, C]`. `temperature` is `[B, 1, 1]`.
     """
     log_probs = torch.log_softmax(logits_of(hidden, embedding, cap) / temperature, -1)
     probs = log_probs.exp()
-    return torch.matmul(probs.to(embedding.dtype), embedding), -(probs * log_probs).sum(-1)
+    expected = torch.matmul(probs.to(embedding.dtype), embedding)
+    return expected, -(probs * log_probs).sum(-1), log_probs.argmax(-1)
 
 
 class TrainingForward:
@@ -268,6 +269,6 @@ class TrainingForward:
         """Cross-entropy of the clean tokens `[B, C]` at all canvas positions, in nats."""
         return self._entropy(hidden.canvas, self.embedding, targets, self.cap)
 
-    def soft(self, hidden: Hidden, temperature: Tensor) -> tuple[Tensor, Tensor]:
+    def soft(self, hidden: Hidden, temperature: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `soft_embedding`."""
         return self._soft(hidden.canvas, self.embedding, self.cap, temperature)

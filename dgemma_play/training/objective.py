@@ -3,7 +3,10 @@
 A canvas at noise level t has each token replaced, with probability t, by one drawn uniformly from the
 vocabulary. Three habits of the sampler are part of training: self-conditioning on the previous pass'
 tempered guess, starts from pure noise, and noise that is *ordered by confidence*: the entropy-bound
-sampler keeps the positions it is surest of, so in some examples a first pass ranks them.
+sampler keeps the positions it is surest of, so in some examples a first pass ranks them. So are its
+mistakes, which uniform noise hardly ever shows. Positions are drawn apart from each other, hence a word
+may be accepted in two places at once: some of the noise *echoes* what stands elsewhere. And where the
+first pass is sure, the second canvas has what it chose, right or wrong, not the clean token.
 
 Shapes: B examples, P prompt positions, C canvas positions.
 """
@@ -26,15 +29,25 @@ class Recipe:
     self_conditioning: float = 0.5
     pure_noise: float = 0.5  # of the passes without self-conditioning
     infill: float = 0.15
-    by_confidence: float = 0.3  # of the self-conditioned examples
+    by_confidence: float = 0.4  # of the self-conditioned examples
+    echo: float = 0.15  # of the noisy positions: a token that stands elsewhere, see `corrupted`
+    sure: float = 0.1  # nats: below this entropy the first pass' choice stands in the second canvas
     feedback: tuple[float, float] = (0.4, 1.0)  # temperature of the guess that is fed back
     balance: float = 0.01  # weight of the router's balance loss
     power: float = 0.65  # t = u**power: below 1 means more weight on high noise, where choices are made
 
 
-def random_tokens(like: Tensor, vocabulary: int) -> Tensor:
-    """Uniform noise in the shape of a canvas."""
-    return torch.randint(0, vocabulary, like.shape, device=like.device)
+def corrupted(before: Tensor, canvas: Tensor, noisy: Tensor, vocabulary: int, echo: float) -> Tensor:
+    """A canvas `[B, C]` whose `noisy [B, C]` positions are drawn anew, after the prompts `before [B, P]`.
+
+    They are uniform, but a share `echo` of them looks at some place of the row and repeats the token that
+    stands there, if it is neither padding nor noise itself: what the noise hides, it never tells.
+    """
+    uniform = torch.randint(0, vocabulary, canvas.shape, device=canvas.device)
+    row, shown = torch.cat([before, canvas], 1), torch.cat([before != PAD, ~noisy], 1)
+    place = torch.randint(0, row.shape[1], canvas.shape, device=canvas.device)
+    echoed = shown.gather(1, place) & (torch.rand(canvas.shape, device=canvas.device) < echo)
+    return torch.where(noisy, torch.where(echoed, row.gather(1, place), uniform), canvas)
 
 
 def noisy_positions(targets: Tensor, level: Tensor, infill: float) -> Tensor:
@@ -64,11 +77,11 @@ def loss(
         pure = torch.rand(len(rows), device=rows.device) < recipe.pure_noise
         level = torch.where(pure, torch.ones_like(level), level)
     noisy = noisy_positions(targets, level, recipe.infill)
-    canvas = torch.where(noisy, random_tokens(targets, vocabulary), targets)
+    canvas = corrupted(before, targets, noisy, vocabulary, recipe.echo)
     soft = None
     if self_conditioned:
         with torch.no_grad():
-            canvas, soft = _first_pass(forward, before, padding, targets, canvas, level, recipe)
+            canvas, soft = _first_pass(forward, before, targets, canvas, level, recipe)
     hidden = forward(before, canvas, padding, soft)
     return forward.loss(hidden, targets) + recipe.balance * hidden.balance
 
@@ -76,7 +89,6 @@ def loss(
 def _first_pass(
     forward: TrainingForward,
     before: Tensor,
-    padding: Tensor,
     targets: Tensor,
     canvas: Tensor,
     level: Tensor,
@@ -85,21 +97,22 @@ def _first_pass(
     """The canvas and the feedback of a second pass.
 
     In a share of the examples the first pass sees a noisier canvas, and its entropies decide which
-    positions the second canvas has clean: the surest ones, as the sampler would.
+    positions the second canvas keeps: the surest ones, as the sampler would.
     """
     batch, length = targets.shape
     device, vocabulary = targets.device, forward.config.vocab_size
     noisier = level + (1 - level) * torch.rand(batch, device=device)
     more_noise = torch.rand(batch, length, device=device) < noisier[:, None]
     ordered = torch.rand(batch, 1, device=device) < recipe.by_confidence
-    first = torch.where(more_noise, random_tokens(targets, vocabulary), targets)
+    first = corrupted(before, targets, more_noise, vocabulary, recipe.echo)
     low, high = recipe.feedback
     temperature = low + (high - low) * torch.rand(batch, 1, 1, device=device)
-    hidden = forward(before, torch.where(ordered, first, canvas), padding)
-    soft, entropy = forward.soft(hidden, temperature)
+    hidden = forward(before, torch.where(ordered, first, canvas), before == PAD)
+    soft, entropy, choice = forward.soft(hidden, temperature)
     rank = (entropy + 1e-3 * torch.rand_like(entropy)).argsort(-1).argsort(-1)
     unsure = rank >= (1 - level)[:, None] * length
-    second = torch.where(unsure, random_tokens(targets, vocabulary), targets)
+    kept = torch.where(entropy < recipe.sure, choice, targets)
+    second = corrupted(before, kept, unsure, vocabulary, recipe.echo)
     return torch.where(ordered, second, canvas), soft
 
 
@@ -123,7 +136,7 @@ def held_out(
         soft = None
         if level < 1:
             first = forward(before, canvas, before == PAD)
-            soft, _ = forward.soft(first, torch.full((len(part), 1, 1), 0.7, device=part.device))
+            soft, _, _ = forward.soft(first, torch.full((len(part), 1, 1), 0.7, device=part.device))
         logits = forward.logits(forward(before, canvas, before == PAD, soft))
         losses.append(torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()).item())
         hits.append((logits.argmax(-1) == targets).float().mean().item())

@@ -50,7 +50,7 @@ def test_forward_equals_the_transformers_modules(
     expected = network(input_ids=prompt, decoder_input_ids=canvas).logits
     if self_conditioned:
         feedback = expected / 0.7
-        soft, _ = forward.soft(first, torch.full((2, 1, 1), 0.7))
+        soft, _, _ = forward.soft(first, torch.full((2, 1, 1), 0.7))
         first = forward(prompt, canvas, soft=soft)
         expected = network(
             input_ids=prompt, decoder_input_ids=canvas, self_conditioning_logits=feedback
@@ -81,6 +81,20 @@ def test_an_infill_keeps_a_span_clean() -> None:
     assert 0.3 < noisy.float().mean() < 0.7
     assert noisy.int().diff(dim=1).abs().sum(dim=1).max() <= 2
     assert objective.noisy_positions(targets, torch.ones(200), infill=0.0).all()
+
+
+def test_a_share_of_the_noise_echoes_what_is_shown() -> None:
+    torch.manual_seed(0)
+    before = torch.tensor([[tokenizer.PAD, 5, 5, 5]]).expand(500, -1)
+    canvas = torch.tensor([[6, 7, 7, 7]]).expand(500, -1)
+    noisy = torch.tensor([[False, True, True, True]]).expand(500, -1)
+    echoes = objective.corrupted(before, canvas, noisy, 10_000, echo=1.0)
+    assert (echoes[:, 0] == 6).all()
+    assert 0.3 < (echoes[:, 1:] == 5).float().mean() < 0.45  # three places of eight
+    assert 0.08 < (echoes[:, 1:] == 6).float().mean() < 0.17  # one
+    assert ((echoes == 7) | (echoes == tokenizer.PAD)).float().mean() < 0.01  # hidden, or padding
+    plain = objective.corrupted(before, canvas, noisy, 10_000, echo=0.0)
+    assert (plain[:, 1:] < 10).float().mean() < 0.01
 
 
 def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
