@@ -47,6 +47,12 @@ globalThis.DGemmaPage = (() => {
     if (matchMedia("(max-width: 760px)").matches) byId("player-root").scrollIntoView();
   }
 
+  /** Stop lies where Generate was: the second half of a double click is not meant for it. */
+  function stop(event) {
+    if (event.detail > 1) event.stopImmediatePropagation();
+    else stopping = true;
+  }
+
   function idle() {
     document.body.classList.remove("page-busy");
   }
@@ -71,6 +77,8 @@ globalThis.DGemmaPage = (() => {
     if (!notice) return;
     notice.textContent = sentence;
     notice.hidden = !sentence;
+    // On a phone Generate has led to the drafts; on a low window the settings may be scrolled.
+    if (sentence) notice.scrollIntoView({ block: "nearest" });
   }
 
   function hear(value) {
@@ -184,11 +192,19 @@ globalThis.DGemmaPage = (() => {
 
   function figure(element) {
     element.querySelector("#figure-close").addEventListener("click", closeFigure);
+    const facts = { role: "dialog", "aria-modal": "true", "aria-label": "Figure" };
+    for (const [name, value] of Object.entries(facts)) byId("figure").setAttribute(name, value);
+  }
+
+  /** What lies under a figure can be reached by no key and no reader. */
+  function cover(covered) {
+    for (const id of ["header", "page"]) byId(id).inert = covered;
   }
 
   function closeFigure() {
     if (!document.body.classList.contains("page-figure")) return;
     document.body.classList.remove("page-figure", "page-drawing");
+    cover(false);
     opener?.focus();
   }
 
@@ -210,6 +226,7 @@ globalThis.DGemmaPage = (() => {
     if (!file) return;
     opener = document.activeElement;
     document.body.classList.add("page-figure", "page-drawing");
+    cover(true);
     byId("figure-close").focus();
     drawing += 1;
     trigger("figure", {
@@ -239,9 +256,7 @@ globalThis.DGemmaPage = (() => {
       return;
     }
     byId("generate").addEventListener("click", busy);
-    byId("stop").addEventListener("click", () => {
-      stopping = true;
-    });
+    byId("stop").addEventListener("click", stop, true);
     byId("fold").addEventListener("click", () => {
       const open = document.body.classList.toggle("page-settings");
       byId("fold").setAttribute("aria-expanded", String(open));
@@ -277,6 +292,8 @@ globalThis.DGemmaPage = (() => {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey) {
       event.preventDefault();
+      // Gradio takes a typed number when its box loses the focus.
+      if (document.activeElement?.type === "number") document.activeElement.blur();
       if (!isBusy()) byId("generate")?.click();
     } else if (event.key === "Escape" && isBusy() && !event.isComposing && !document.querySelector("dialog[open]")) {
       event.preventDefault(); // the player leaves it alone

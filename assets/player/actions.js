@@ -55,7 +55,11 @@ function viewActions(player, change) {
   };
   const open = (draft) => {
     const same = state.view === "focus" && state.draft === draft;
-    return turn({ view: "focus", draft, position: same ? state.position : -1 });
+    // The card that has the focus is about to be hidden.
+    const moves = player.wall.element.contains(document.activeElement);
+    turn({ view: "focus", draft, position: same ? state.position : -1 });
+    if (moves) player.focus.text.focus({ preventScroll: true });
+    return true;
   };
   const close = () => {
     turn({ view: "wall" });
@@ -84,7 +88,24 @@ function viewActions(player, change) {
     },
     open,
     close,
-    closeHello: () => change({ hello: false, playing: false, quick: true }, true),
+    /** In focus: another word is held, and said aloud. */
+    hop(by) {
+      if (state.view !== "focus") return false;
+      const { run, draft, slot } = state;
+      const track = run.tracks[draft];
+      const index = axisOf(run).frames[draft][slot];
+      const most = run.canvasLength * (1 + (track.frames[index]?.block ?? 0)) - 1;
+      const position = clamp(state.position + by, 0, most);
+      const found = describe(run, track, index, position);
+      if (found) player.bar.say(`Position ${position}: “${found.word}”, ${found.short}.`);
+      player.focus.sheet.places[position]?.span.scrollIntoView({ block: "nearest" });
+      return change({ position, peek: -1 });
+    },
+    closeHello() {
+      const byKey = player.hello.element.querySelector(":focus-visible") !== null;
+      change({ hello: false, playing: false, quick: true }, true);
+      if (byKey) player.wall.cards[0].element.focus({ preventScroll: true });
+    },
     openShelf: (kind) => player.shelf.open(player, kind),
     help() {
       player.helpSheet.showModal();
@@ -132,8 +153,9 @@ function draftActions(player, ask) {
     figure: (kind) => ask("figure", { kind, draft: state.draft }),
     async copy(draft) {
       const text = textOfTrack(state.run, state.run.tracks[draft]);
-      if (text === null) player.bar.say(`Draft ${draft + 1} has no text.`);
-      else player.bar.say((await copyText(text)) ? `Draft ${draft + 1} copied.` : NOT_COPIED);
+      if (text === null) return player.tell(`Draft ${draft + 1} has no text.`);
+      const done = await copyText(text);
+      return player.tell(done ? `Draft ${draft + 1} copied.` : NOT_COPIED, !done);
     },
     keep(draft) {
       if (draft >= 0 && state.run) player.shelf.toggle(player, draft);

@@ -64,7 +64,7 @@ function inkClass(view, index, b, k, p, floor) {
   const frame = b === view.frame.block ? view.frame : lastFrameOf(track, b);
   if (colour === "confidence" || floor !== KEPT_INK) return CLASS.ink[inkOf(frame.confidence[k], floor)];
   if (colour === "entropy") return CLASS.ink[inkOfEntropy(frame.entropy[k], floor)];
-  if (colour === "settled") return CLASS.band[bandOfStep(stats.settled[p], view.lastSteps[b])];
+  if (colour === "settled") return CLASS.band[bandOfStep(stats.settled[p], view.lastStep)];
   if (colour === "rank") {
     const band = bandOfRank(rankOf(frame, k, index));
     return band < 0 ? CLASS.ink[LEVELS - 1] : CLASS.band[band];

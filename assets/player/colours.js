@@ -15,7 +15,7 @@ const level = (share) => clamp(Math.round(share * (LEVELS - 1)), 0, LEVELS - 1);
 const inkOf = (confidence, floor) => Math.max(floor, level(confidence));
 /** @param {number} entropy nats; 0 is full ink */
 const inkOfEntropy = (entropy, floor) => Math.max(floor, LEVELS - 1 - Math.round(clamp(entropy / NATS, 0, 1) * (LEVELS - 1)));
-/** @param {number} step @param {number} last the block's last step */
+/** @param {number} step @param {number} last the last step of the longest block */
 const bandOfStep = (step, last) => level(last > 1 ? (step - 1) / (last - 1) : 0);
-/** @param {number} rank 1–5, 0 = beyond the five: 1 is no band, 5 and beyond the strongest */
-const bandOfRank = (rank) => (rank === 1 ? -1 : rank === 0 ? LEVELS - 1 : Math.round(((rank - 1) / 5) * (LEVELS - 1)));
+/** @param {number | null} rank 1–5, 0 = beyond the five: 1 and unknown are no band, 5 and beyond the strongest */
+const bandOfRank = (rank) => (rank === 1 || rank === null ? -1 : rank === 0 ? LEVELS - 1 : Math.round(((rank - 1) / 5) * (LEVELS - 1)));

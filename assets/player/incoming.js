@@ -121,7 +121,7 @@ class Incoming {
   /** @param {ArrayBuffer} file @param {{id: string, name: string, source: string}} facts @returns {Promise<Object>} a run */
   async read(file, facts) {
     const run = await decodeTrace(file);
-    return Object.assign(run, { ...facts, file, live: false, version: 1 });
+    return Object.assign(run, { ...facts, file, live: false, version: "file" });
   }
 
   /**

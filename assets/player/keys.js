@@ -6,6 +6,7 @@ const KEYS = [
   ["Home End", "to noise, to text"],
   ["1 … 9", "select a draft"],
   ["Enter", "open it"],
+  [", .", "open: one word back, on"],
   ["K", "keep ★"],
   ["G", "grain, tokens, best guess"],
   ["Esc", "stop; then close"],
@@ -14,6 +15,9 @@ const KEYS = [
 
 const isWriting = (target) =>
   target.matches?.('textarea, select, [contenteditable="true"], input:not([type="range"], [type="button"], [type="checkbox"], [type="radio"])');
+
+/** The card that has the focus, or else the selected draft. */
+const draftAt = (target, state) => Number(target.closest?.(".card")?.dataset.draft ?? state.draft);
 
 /** @param {KeyboardEvent} event @param {Object} state @param {Object} act @returns {boolean} whether the key was ours */
 function handleKey(event, state, act) {
@@ -32,8 +36,10 @@ function handleKey(event, state, act) {
   if (key === "End") return !range && act.go(lastSlot(state.run), true);
   if (foreign && pressed) return false;
   if (key >= "1" && key <= "9" && key.length === 1) return act.pick(Number(key) - 1);
-  if (key === "Enter") return !pressed && state.draft >= 0 && act.open(state.draft);
-  const letter = { k: () => act.keep(state.draft), g: () => act.nextShow(), "?": () => act.help() }[key.toLowerCase()];
+  const draft = draftAt(target, state);
+  if (key === "Enter") return !pressed && draft >= 0 && act.open(draft);
+  if (key === "," || key === ".") return act.hop(key === "." ? 1 : -1);
+  const letter = { k: () => act.keep(draft), g: () => act.nextShow(), "?": () => act.help() }[key.toLowerCase()];
   return letter ? letter() : false;
 }
 

@@ -83,12 +83,14 @@ class Player {
     else if (!this.scheduled) this.scheduled = requestAnimationFrame(() => this.render());
   }
 
-  /** Another run on screen. Focus stays where it is, if that draft is there; a position is that of one run. */
+  /** Another run on screen. Focus stays where it is, if that draft is there; a selection and a position are of one run. */
   show(run, patch) {
     const { view } = this.state;
+    const same = this.state.run?.id === run.id;
     const draft = draftIn(run, this.state);
-    const held = this.state.run?.id === run.id ? {} : { position: -1, peek: -1 };
-    const kept = view === "focus" && run.tracks[draft] ? { draft, ...held } : { view: "wall", draft: -1, position: -1 };
+    const held = same ? {} : { position: -1, peek: -1 };
+    const stays = view === "focus" && run.tracks[draft];
+    const kept = stays ? { draft, ...held } : { view: "wall", draft: same ? draft : -1, position: -1 };
     const fresh = { coming: null, queue: null, sentence: "", hello: false, hover: null, playing: false, follow: true, quick: true };
     this.wall.relayout();
     this.change({ run, ...fresh, ...kept, ...patch }, true);

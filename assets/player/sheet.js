@@ -7,7 +7,7 @@
 class Sheet {
   /** @param {HTMLElement} host @param {{width: function(string): number}} ruler @param {boolean} big in focus */
   constructor(host, ruler, big) {
-    Object.assign(this, { host, ruler, big, run: null, track: null, hot: new Set() });
+    Object.assign(this, { host, ruler, big, run: null, track: null });
     this.layout = new Layout(host, ruler);
     host.classList.add("canvas");
     host.classList.toggle("big", big);
@@ -18,6 +18,7 @@ class Sheet {
     this.blocks = [];
     this.places = [];
     this.foldedAt = Infinity;
+    this.hot = new Set();
     this.host.replaceChildren();
     this.relayout();
   }
@@ -49,7 +50,7 @@ class Sheet {
 
   /**
    * Draws the draft as it was after a frame (an index into its track; -1: not begun).
-   * @param {number} index @param {Object} look {show, colour, dark, still, lastSteps, fold}
+   * @param {number} index @param {Object} look {show, colour, dark, still, lastStep, fold}
    */
   paint(index, look) {
     const frame = this.track?.frames[index];

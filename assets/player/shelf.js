@@ -47,8 +47,12 @@ class Shelf {
     const remove = button("Remove", {
       text: "Remove",
       act: async () => {
+        const at = [...this.list.children].findIndex((one) => one.contains(remove));
         await this.drop(player, entry.key);
         this.fill(player, "kept");
+        setText(this.status, "Removed.");
+        const next = this.list.children[at] ?? this.list.lastElementChild;
+        (next ?? this.element).querySelector(next ? "button" : ".plain").focus();
       },
     });
     const copy = button("Copy", { icon: "copy", text: "Copy", act: () => this.copy(copy, entry.text) });

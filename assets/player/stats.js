@@ -173,10 +173,12 @@ function meanStats(run, frameIndices) {
   };
 }
 
-/** Rank of a word among a position's five rivals, from 1; 1 where the rivals were not kept; 0 if beyond the five. */
+/** Rank of a word among a position's five rivals, from 1; 0 if beyond the five; null where the rivals are not known. */
 function rankOf(frame, position, word) {
-  const at = frame.rivals ? frame.rivals.at[position] : -1;
-  if (at < 0) return word === frame.best[position] ? 1 : 0;
+  if (word === frame.best[position]) return 1;
+  if (!frame.rivals) return null;
+  const at = frame.rivals.at[position];
+  if (at < 0) return 0;
   for (let k = 0; k < 5; k++) if (frame.rivals.words[at + k] === word) return k + 1;
   return 0;
 }

@@ -48,7 +48,7 @@ class Wall {
     const box = card.sheet.places[hover.position].span.getBoundingClientRect();
     const home = this.element.parentElement.getBoundingClientRect();
     this.tip.style.left = `${clamp(box.left - home.left, 4, Math.max(4, home.width - 264))}px`;
-    this.tip.style.top = `${box.top - home.top - 34}px`;
+    this.tip.style.top = `${box.top - home.top - 5}px`;
   }
 
   /** Whether a card's text has got another layout since the last question. */
@@ -72,19 +72,18 @@ class Wall {
 
 /** How sheets are painted now. */
 function lookOf(state) {
-  const axis = axisOf(state.run);
   return {
     show: undecidedAs(state),
     colour: state.colour,
     dark: state.dark,
     still: state.still,
-    lastSteps: axis.lengths.map((length) => length - 1),
+    lastStep: Math.max(...axisOf(state.run).lengths) - 1,
   };
 }
 
 /**
  * A position at a frame, in words.
- * @returns {{word: string, short: string, kind: "noise" | "kept" | "final"} | null}
+ * @returns {{word: string, short: string} | null}
  */
 function describe(run, track, index, position) {
   const frame = track.frames[index];
@@ -96,11 +95,11 @@ function describe(run, track, index, position) {
   if (block < frame.block || isCommitted(run, track, index)) {
     const last = block < frame.block ? null : frame.confidence[k];
     const sure = last === null ? "" : `${percent(last)} sure, `;
-    return { word: spoken(run, stats.final[position]), short: `${sure}settled at step ${stats.settled[position]}`, kind: "final" };
+    return { word: spoken(run, stats.final[position]), short: `${sure}settled at step ${stats.settled[position]}` };
   }
-  if (!frame.best) return { word: spoken(run, frame.canvas[k]), short: "random token, no guess yet", kind: "noise" };
+  if (!frame.best) return { word: spoken(run, frame.canvas[k]), short: "random token, no guess yet" };
   const sure = percent(frame.confidence[k]);
-  if (frame.accepted[k]) return { word: spoken(run, frame.canvas[k]), short: `${sure} sure, kept`, kind: "kept" };
+  if (frame.accepted[k]) return { word: spoken(run, frame.canvas[k]), short: `${sure} sure, kept` };
   const best = spoken(run, frame.best[k]);
-  return { word: spoken(run, frame.canvas[k]), short: `random token. Best guess “${best}”, ${sure} sure`, kind: "noise" };
+  return { word: spoken(run, frame.canvas[k]), short: `random token. Best guess “${best}”, ${sure} sure` };
 }

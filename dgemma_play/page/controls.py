@@ -99,7 +99,7 @@ def build(defaults: Mapping[str, int | float], canvas_length: int, knows: str = 
     )
     with gr.Row(elem_id="examples"):
         for example in EXAMPLES:
-            chip = gr.Button(example.name, size="sm", elem_classes="chip")
+            chip = gr.Button(example.name, size="sm")
             # In the browser alone: the page's script fills the prompt as if it had been typed.
             chip.click(
                 None, None, None, js=f"() => DGemmaPage.ask({json.dumps([example.prompt, example.why])})"

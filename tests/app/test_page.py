@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from dgemma_play.page import theme
+from dgemma_play.page import figures, theme
 from dgemma_play.runs import Job, Runner
 from dgemma_play.trace import Trace
 from tests.app.conftest import Site, close_tab
@@ -148,6 +148,30 @@ def test_after_stop_no_pass_begins_and_what_was_written_can_be_replayed(
     assert site.runs[0].passes == begun == 5
     expect(page.get_by_label("Step", exact=True)).to_have_attribute("max", "5")
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
+
+
+def test_a_double_click_on_generate_is_one_click(scripted: Callable[..., Site], visit: Visit) -> None:
+    site = scripted(SMALL)
+    page = visit(site.url)
+    page.get_by_label("Prompt", exact=True).fill("Write a poem.")
+    page.get_by_role("button", name="Generate").dblclick()
+    site.release()
+    expect(progress(page)).to_contain_text("Finished")
+    assert len(site.runs) == 1
+
+
+def test_a_number_out_of_range_is_drawn_in_by_control_enter_too(
+    scripted: Callable[..., Site], visit: Visit
+) -> None:
+    site = scripted(SMALL)
+    page = visit(site.url)
+    page.get_by_label("Prompt", exact=True).fill("Write a poem.")
+    steps = page.locator("#knob-steps input[type=number]")
+    steps.fill("4000")
+    steps.press("Control+Enter")
+    site.release()
+    expect(progress(page)).to_contain_text("Finished")
+    expect(steps).to_have_value("128")
 
 
 def test_escape_stops_and_control_enter_generates_even_while_writing(
@@ -391,6 +415,8 @@ def test_a_heatmap_and_the_timeline_open_as_figures(site: Site, visit: Visit) ->
     plot = page.locator("#figure .js-plotly-plot")
     expect(plot).to_contain_text("Confidence, draft 1")
     expect(plot).to_be_visible()
+    expect(page.get_by_role("dialog", name="Figure")).to_be_visible()
+    assert page.evaluate("document.querySelector('#page').inert"), "what lies under it is out of reach"
     step = page.get_by_label("Step", exact=True).input_value()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Escape")
@@ -481,6 +507,8 @@ def test_on_a_phone_generate_leads_to_the_drafts(scripted: Callable[..., Site], 
     wait_until(lambda: bool(site.runs[0]._stopped))
     site.release()
     expect(progress(page)).to_contain_text("Stopped")
+    generate(page, " ")
+    expect(page.get_by_role("alert")).to_be_in_viewport(ratio=1)
 
 
 def test_the_badge_says_which_model_runs_how_and_why(site: Site, visit: Visit) -> None:
@@ -501,6 +529,8 @@ def test_theme_and_player_have_the_same_colours() -> None:
             found = re.search(rf"--{token}: (#[0-9a-f]+)", part)
             assert found, token
             assert found[1] == colour, token
+    for ramp, part in zip(figures.RAMPS, (light, dark), strict=True):
+        assert re.findall(r"--i\d+: #([0-9a-f]+)", part) == ramp.split()
 
 
 def test_the_recorded_run_is_the_embedded_models_own(loaded: Any) -> None:

@@ -6,14 +6,17 @@ import base64
 import dataclasses
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from dgemma_play import codec
+from dgemma_play.analysis import settled_step
 from dgemma_play.messages import LiveEncoder
 from dgemma_play.page import player as assets
 from dgemma_play.trace import Trace
@@ -261,6 +264,25 @@ _LEGENDS = {
 }
 
 
+def test_a_settled_step_has_one_colour_in_all_blocks(visit: Callable[..., Page]) -> None:
+    trace = synthetic(drafts=3, canvas=32, steps=12, blocks=2)
+    last = max(int(track.step.max()) for track in trace.tracks)
+    uneven = [len({int(t.step[t.block == block].max()) for block in (0, 1)}) > 1 for t in trace.tracks]
+    draft = uneven.index(True)
+    track = trace.tracks[draft]
+    page = visit(trace)
+
+    page.get_by_role("radio", name="settled step").click()
+
+    passes = [track.best_ids[(track.block == block) & track.has_guess] for block in (0, 1)]
+    settled = np.concatenate([settled_step(each) for each in passes])
+    band_of = "(word) => [Number(word.dataset.p), Number(/ w([0-9]+)/.exec(word.className)[1])]"
+    bands = card(page, draft).locator(".t.w").evaluate_all(f"(words) => words.map({band_of})")
+    assert {position // 32 for position, _ in bands} == {0, 1}
+    for position, band in bands:
+        assert band == int(15 * (settled[position] - 1) / (last - 1) + 0.5)
+
+
 def test_undecided_positions_are_grain_tokens_or_best_guess(visit: Callable[..., Page]) -> None:
     page = visit()
     slide(page, 4)
@@ -324,6 +346,7 @@ def test_copy_gives_the_clean_text(visit: Callable[..., Page]) -> None:
     card(page, 2).get_by_role("button", name="Copy draft 3").click()
 
     expect(page.locator("[role=status]")).to_have_text("Draft 3 copied.")
+    expect(page.locator(".progress")).to_contain_text("Draft 3 copied.")
     assert page.evaluate("navigator.clipboard.readText()") == TRACE.tracks[2].text
 
 
@@ -335,6 +358,15 @@ def test_a_draft_without_a_finished_text_is_not_copied(visit: Callable[..., Page
     card(page, 1).get_by_role("button", name="Copy draft 2").click()
 
     expect(page.locator("[role=status]")).to_have_text("Draft 2 has no text.")
+
+
+def test_without_a_pointer_that_hovers_nothing_unseen_is_pressed(visit: Callable[..., Page]) -> None:
+    page = visit(viewport={"width": 1024, "height": 768}, has_touch=True, is_mobile=True)
+
+    expect(card(page, 0).locator(".acts")).to_be_hidden()
+    card(page, 0).locator(".nums").tap()
+
+    expect(page.get_by_role("region", name="Focus")).to_be_visible()
 
 
 def test_whole_texts_are_shown_on_demand(visit: Callable[..., Page]) -> None:
@@ -465,6 +497,13 @@ def test_the_keys_do_what_their_sheet_says(visit: Callable[..., Page]) -> None:
     expect(page.get_by_role("radio", name="tokens")).to_have_attribute("aria-checked", "true")
     press("Enter")
     expect(page.get_by_role("region", name="Focus")).to_be_visible()
+    expect(page.get_by_role("region", name="Text of the draft")).to_be_focused()
+    for key in "..,":
+        press(key)
+    expect(page.locator(".insp h2")).to_contain_text("position 0")
+    expect(page.locator(".bar [role=status]")).to_contain_text(
+        re.compile("^Position 0: “.+”, .+ step [0-9]+[.]$")
+    )
     press("1")
     expect(page.get_by_role("button", name="Draft 1", exact=True)).to_have_attribute("aria-current", "true")
     press("Escape")
@@ -474,6 +513,42 @@ def test_the_keys_do_what_their_sheet_says(visit: Callable[..., Page]) -> None:
     press("Escape")
     press("Space")
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
+
+
+def test_keys_act_on_the_card_that_has_the_focus_whatever_came_meanwhile(
+    visit: Callable[..., Page], host: Host
+) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8)
+    host.files["/focused.dgemma"] = codec.encode(trace)
+    page = visit(None)
+    records = live_records(trace)
+    feed(page, records[:5])
+    page.keyboard.press("2")
+
+    feed(page, [*records[5:], ended("finished", "/focused.dgemma")])
+
+    expect(page.locator(".progress")).to_contain_text("Finished")
+    expect(card(page, 1)).to_be_focused()
+    card(page, 0).get_by_role("button", name="Keep draft 1").focus()
+    page.keyboard.press("k")
+    expect(page.get_by_role("button", name="Keep draft 1")).to_have_attribute("aria-pressed", "true")
+    card(page, 1).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Draft 2", exact=True)).to_have_attribute("aria-current", "true")
+
+
+def test_a_kept_draft_that_is_removed_leaves_the_focus_in_the_list(visit: Callable[..., Page]) -> None:
+    page = visit()
+    for draft in (1, 2):
+        page.get_by_role("button", name=f"Keep draft {draft}").click()
+    page.locator(".dg-kept").click()
+    dialog = page.get_by_role("dialog")
+
+    dialog.get_by_role("button", name="Remove").first.click()
+    expect(dialog.get_by_role("button", name="Copy", exact=True)).to_be_focused()
+    dialog.get_by_role("button", name="Remove").click()
+
+    expect(dialog.get_by_role("button", name="Close")).to_be_focused()
 
 
 def test_no_key_acts_while_a_text_box_has_the_focus(visit: Callable[..., Page]) -> None:
@@ -1263,6 +1338,9 @@ def test_an_exported_page_needs_nothing_but_itself(open_page: Callable[..., Page
 
     expect(page.locator(".card")).to_have_count(2)
     assert page.title() == "A </title><script>run"
+    assert page.evaluate(
+        "document.querySelector('.transport').getBoundingClientRect().bottom === innerHeight"
+    )
     slide(page, 0)
     assert readable(page, 0) == ""
     assert page.get_by_role("button", name="Heatmap").count() == 0

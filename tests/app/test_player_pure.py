@@ -174,7 +174,7 @@ def test_kept_words_are_never_paler_than_readable(page: Page) -> None:
         0,
         0,
     ]
-    assert page.evaluate("[1, 2, 5, 0].map((rank) => DGemmaPlayer.parts.bandOfRank(rank))") == [-1, 3, 12, 15]
+    assert page.evaluate("[1, 2, 5, 0, null].map(DGemmaPlayer.parts.bandOfRank)") == [-1, 3, 12, 15, -1]
 
 
 def test_ends_of_text_are_no_tokens_per_second(page: Page) -> None:
