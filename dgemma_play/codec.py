@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError, TraceError
-from .settings import MAX_SEED, Settings, check_prompt
+from .settings import KNOBS, MAX_SEED, Settings, check_prompt
 from .trace import MAX_CELLS, MAX_WORD, PLANES, RIVALS, ModelFacts, Trace, Track
 
 FORMAT, VERSION = "dgemma-trace", 1
@@ -46,6 +46,8 @@ CELL_BYTES = 2 * 4 + 2 * 2 + 1 + RIVALS * (4 + 2)
 MAX_FILE_BYTES = 64 * 2**20
 MAX_HEADER_BYTES = 12 * 2**20
 MAX_TRACKS, MAX_TRACK_CELLS = 256, 2 * MAX_CELLS
+#: No answer has more blocks than tokens.
+MAX_BLOCKS = int(KNOBS["max_new_tokens"].high)
 
 SUFFIX = ".dgemma"
 
@@ -290,7 +292,7 @@ def _track(
         text=_text(head["text"], 2**20),
         steps_used=_whole(head["steps_used"], 0, 2**31 - 1, "steps_used"),
         parent=None if head["parent"] is None else _whole(head["parent"], 0, tracks - 1, "parent"),
-        block=column("block", 2**31 - 1).astype(np.int32),
+        block=column("block", MAX_BLOCKS - 1).astype(np.int32),
         step=np.array(step, np.int32),
         temperature=column("temperature", 5),
         seconds=column("seconds", 1e9),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,24 @@ def test_the_heatmap_is_the_confidence_of_the_draft_and_blank_where_there_is_no_
 
 def test_a_rule_stands_where_a_block_begins() -> None:
     assert [shape.x0 for shape in figures.heatmap(TRACE, 0).layout.shapes] == [8.5]
+
+
+def test_a_file_of_very_many_blocks_is_drawn_in_a_moment() -> None:
+    track = TRACE.tracks[0]
+    blocks = np.arange(track.canvas_ids.size, dtype=np.int32)  # of one token, and of its noise alone
+    columns = {
+        name: np.resize(value, (len(blocks), 1, *value.shape[2:]))
+        for name, value in vars(track).items()
+        if isinstance(value, np.ndarray) and value.ndim > 1
+    }
+    still = {"step": blocks * 0, "temperature": blocks * 0.5, "seconds": blocks * 0.5}
+    ended = ("",) * len(blocks)
+    crafted = replace(track, block=blocks, canvas_ended=ended, **still, **columns)
+    trace = replace(TRACE, canvas_length=1, tracks=(crafted,))
+    started = time.monotonic()
+    for figure in (figures.heatmap(trace, 0), figures.timeline(trace)):
+        assert [rule.x0 for rule in figure.layout.shapes] == [block - 0.5 for block in blocks[1:]]
+    assert time.monotonic() - started < 10
 
 
 def test_the_timeline_has_two_lines_per_draft_and_leaves_out_the_noise() -> None:

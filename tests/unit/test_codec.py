@@ -190,6 +190,7 @@ def set_track(name: str, value: Any) -> Callable[[dict[str, Any]], object]:
         set_track("step", [0, 1, -1]),
         set_track("block", [0, 0, 1]),
         set_track("block", [0, 0, 2**70]),
+        lambda header: header["tracks"][1].update(block=[0, 0, 8192, 8192]),
         set_track("temperature", [0, 0, float("nan")]),
         set_track("seconds", [0, 0, -1]),
         set_track("seconds", [0, 0]),
