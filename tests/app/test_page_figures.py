@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from dataclasses import replace
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 
 from dgemma_play.errors import InputError
+from dgemma_play.page import events
 from dgemma_play.page import figures as drawn
 from tests.synthetic import synthetic
 
@@ -98,6 +101,13 @@ def test_a_draft_that_is_not_there_is_refused() -> None:
     for draft in (-1, 3):
         with pytest.raises(InputError, match=f"There is no draft {draft + 1} in this run: it has 3"):
             figures.heatmap(TRACE, draft)
+
+
+@pytest.mark.parametrize("sent", [None, 7, "é", "a", "ab c", base64.b64encode(b"a run").decode()])
+def test_what_comes_for_a_figure_and_is_no_trace_is_told(sent: object) -> None:
+    event = gr.EventData(None, {"kind": "timeline", "trace": sent})
+    with pytest.raises(gr.Error, match=r"not a trace|not a DGemma Play trace|too large"):
+        events.figure(event)
 
 
 @pytest.mark.parametrize("dark", [False, True])

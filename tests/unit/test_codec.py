@@ -6,6 +6,7 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,24 @@ def test_a_file_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(codec, "MAX_FILE_BYTES", 2**20)
     with pytest.raises(TraceError, match="larger than 1 MiB"):
         codec.decode(bytes(2**20 + 1))
+
+
+def test_a_file_without_a_draft_is_refused(small: Trace) -> None:
+    header = json.loads(gzip.decompress(codec.encode(small)).partition(b"\n")[0]) | {"tracks": []}
+    with pytest.raises(TraceError, match="there is no draft in it"):
+        codec.decode(gzip.compress(json.dumps(header).encode() + b"\n"))
+
+
+def test_what_could_not_be_read_again_is_not_written(small: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TraceError, match="none of its drafts began"):
+        codec.encode(replace(small, tracks=()))
+    longest = replace(small, words=dict.fromkeys(small.words, "\u202e" * 1000))
+    size = len(gzip.decompress(codec.encode(longest)).partition(b"\n")[0]) + 1
+    monkeypatch.setattr(codec, "MAX_HEADER_BYTES", size)
+    assert codec.decode(codec.encode(longest)).words == longest.words
+    monkeypatch.setattr(codec, "MAX_HEADER_BYTES", size - 1)
+    with pytest.raises(TraceError, match="too large to be kept: its header would be over"):
+        codec.encode(longest)
 
 
 def set_track(name: str, value: Any) -> Callable[[dict[str, Any]], object]:
