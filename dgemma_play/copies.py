@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .checkpoints import INDEX, Checkpoint, open_folder
+from .disk import free_space, is_folder
 from .errors import LoadError
 from .recipes import BLOCK, COPY, FORMAT, Recipe, copy_recipe
 
@@ -52,9 +53,9 @@ def folder_of(checkpoint: Checkpoint, recipe: Recipe) -> Path:
 def find(checkpoint: Checkpoint, recipe: Recipe) -> Checkpoint | None:
     """The kept copy of a checkpoint at a recipe, if there is one. Raises `BrokenCopyError`."""
     folder = folder_of(checkpoint, recipe)
-    if not folder.is_dir():
-        return None
     try:
+        if not is_folder(folder):
+            return None
         copy = open_folder(checkpoint.name, folder, checkpoint.revision)
         same = copy_recipe(copy.config) == recipe and copy.config[COPY]["identity"] == checkpoint.identity
     except (LoadError, KeyError) as error:
@@ -100,11 +101,10 @@ def write(model: Any, checkpoint: Checkpoint, recipe: Recipe, target: Path) -> N
 def check_space(target: Path, size: int) -> None:
     """Raises `LoadError` where a copy of `size` bytes does not fit the disk that `target` will lie on."""
     needed = size * SLACK
-    existing = next(folder for folder in (target, *target.parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
+    there, free = free_space(target)
     if free < needed:
         raise LoadError(
-            f"A quantized copy takes {needed / 1e9:.1f} GB and {existing} has {free / 1e9:.1f} GB free:"
+            f"A quantized copy takes {needed / 1e9:.1f} GB and {there} has {free / 1e9:.1f} GB free:"
             " free some, or choose a folder on a larger disk (DGEMMA_PLAY_CACHE for those that are kept)."
         )
 

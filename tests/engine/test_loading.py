@@ -17,7 +17,7 @@ import pytest
 import torch
 from huggingface_hub.utils import disable_progress_bars
 
-from dgemma_play import LoadError, checkpoints, copies, hub, load, loading, memory, quantize
+from dgemma_play import LoadError, checkpoints, copies, disk, hub, load, loading, memory, quantize
 from dgemma_play.plan import GIB
 from dgemma_play.recipes import RECIPES, RELEASED
 from tests.engine.checkpoints import save_checkpoint
@@ -88,7 +88,7 @@ SPOILED: list[tuple[Callable[[Path], object], str]] = [
     (lambda f: spoil_shard(f, lambda _: b""), "no whole safetensors file"),
     (lambda f: (f / checkpoints.INDEX).write_text("{}"), "index.json is damaged"),
     (lambda f: [p.unlink() for p in (*shards(f), f / checkpoints.INDEX)], "model.safetensors is missing"),
-    (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer"),
+    (lambda f: (f / "tokenizer.json").unlink(), "tokenizer.json is missing. Copy it"),
     (lambda f: (f / "chat_template.jinja").unlink(), "no chat template"),
 ]
 
@@ -127,6 +127,19 @@ def test_a_checkpoint_that_is_not_its_configs_is_refused(folder: Path) -> None:
 def test_a_name_that_means_nothing_is_told_at_once(name: str, sentence: str) -> None:
     with pytest.raises(LoadError, match=sentence):
         load(name, device="cpu")
+
+
+def test_a_place_that_can_not_be_looked_at_is_told(
+    folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    too_long = tmp_path / ("x" * 300)
+    for name in (str(too_long), "x" * 300):
+        with pytest.raises(LoadError, match=r"can't be looked at: File name too long\. Choose"):
+            load(name, device="cpu")
+    with pytest.raises(LoadError, match=r"can't be looked at: File name too long\. Choose"):
+        quantize.quantize(str(folder), too_long, "nf4", "int8", "cpu")
+    monkeypatch.setenv("DGEMMA_PLAY_CACHE", str(too_long))
+    assert "File name too long" in load(str(folder), "nf4", "cpu").reasons[-1]
 
 
 @pytest.mark.parametrize("precision", ["int4", "", "FP32", "nf4 "])
@@ -352,7 +365,7 @@ def test_space_is_looked_for_before_a_copy_is_begun(
     folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copies, "save_file", lambda *_: pytest.fail("it was begun"))
-    monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # pyright: ignore
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # pyright: ignore
     loaded = load(str(folder), "nf4", "cpu")
     assert "0.0 GB free" in loaded.reasons[-1]
 
@@ -361,7 +374,7 @@ def test_space_for_a_copy_to_upload_is_looked_for_before_anything_is_loaded(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "assemble", lambda *_: pytest.fail("it was loaded"))
-    monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # pyright: ignore
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # pyright: ignore
     with pytest.raises(LoadError, match=r"0\.0 GB free"):
         quantize.quantize(str(folder), tmp_path / "copy", "nf4", "int8", "cpu")
 
@@ -537,6 +550,16 @@ def test_a_model_is_downloaded_once_and_then_needs_no_network(
     assert again.revision == COMMIT
 
 
+def test_what_a_repository_holds_beside_the_model_is_not_missed(
+    point: Callable[[str], None], folder: Path
+) -> None:
+    (folder / "README.md").write_text("It is not downloaded.")
+    point(FakeHub(folder).url)
+    checkpoints.find("some/model")
+    point("http://127.0.0.1:9")
+    assert not (checkpoints.find("some/model").folder / "README.md").exists()
+
+
 def test_another_architecture_is_found_out_before_its_weights_are_asked_for(
     point: Callable[[str], None], folder: Path
 ) -> None:
@@ -578,12 +601,22 @@ def test_an_interrupted_download_without_a_network_says_how_to_go_on(
     assert seconds < 2
 
 
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
+def test_an_interrupted_download_of_a_small_file_goes_on(
+    point: Callable[[str], None], original: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = downloaded(point, original)
+    (snapshot / file).unlink()
+    monkeypatch.setattr(hub, "cached", lambda _: snapshot)  # as with clients that keep no list of the files
+    assert (checkpoints.find("some/model").folder / file).exists()
+
+
 def test_a_disk_too_small_is_told_before_the_download(
     point: Callable[[str], None], original: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeHub(original)
     point(fake.url)
-    monkeypatch.setattr(hub, "_free_space", lambda _: 1000)
+    monkeypatch.setattr(hub, "free_space", lambda folder: (folder, 1000))
     sentence, _ = refused()
     assert "more on disk" in sentence
     assert "HF_HOME" in sentence
