@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import operator
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -178,6 +179,8 @@ def _shard(name: str, path: Path) -> Shard:
         entries = {key: entry for key, entry in header.items() if key != "__metadata__"}
         spans = {key: entry["data_offsets"] for key, entry in entries.items()}
         shapes = {key: tuple(entry["shape"]) for key, entry in entries.items()}
+        sizes = {key: operator.index(end) - operator.index(start) for key, (start, end) in spans.items()}
+        expected = 8 + length + max((end for _, end in spans.values()), default=0)
     except FileNotFoundError as error:
         raise _missing(name, path) from error
     except OSError as error:
@@ -186,12 +189,11 @@ def _shard(name: str, path: Path) -> Shard:
         raise IncompleteError(
             f"{name} is damaged: {path.name} is no whole safetensors file. {_again(name, path)}"
         ) from error
-    expected = 8 + length + max((end for _, end in spans.values()), default=0)
     if size != expected:
         raise IncompleteError(
             f"{name} is damaged: {path.name} has {size} bytes instead of {expected}. {_again(name, path)}"
         )
-    return Shard(path, shapes, {key: end - start for key, (start, end) in spans.items()})
+    return Shard(path, shapes, sizes)
 
 
 def _check_tensors(name: str, config: Mapping[str, Any], shards: Iterable[Shard]) -> None:

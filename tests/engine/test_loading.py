@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -76,6 +77,23 @@ def spoil_shard(folder: Path, content: Callable[[bytes], bytes]) -> None:
     path.write_bytes(content(path.read_bytes()))
 
 
+def header_with(span: str) -> bytes:
+    """A weight file of one tensor that lies at `span`."""
+    header = f'{{"a": {{"dtype": "BF16", "shape": [1], "data_offsets": {span}}}}}'.encode()
+    return struct.pack("<Q", len(header)) + header + b"12"
+
+
+def rewrite(file: str, *path: str, value: Any) -> Callable[[Path], object]:
+    """Spoils a value in a file of JSON."""
+
+    def spoil(folder: Path) -> None:
+        content = json.loads((folder / file).read_text())
+        (content[path[0]] if path[1:] else content)[path[-1]] = value
+        (folder / file).write_text(json.dumps(content))
+
+    return spoil
+
+
 SPOILED: list[tuple[Callable[[Path], object], str]] = [
     (lambda f: (f / "config.json").unlink(), "a readable config.json is missing"),
     (lambda f: (f / "config.json").write_text("{"), "a readable config.json is missing"),
@@ -85,11 +103,48 @@ SPOILED: list[tuple[Callable[[Path], object], str]] = [
     (lambda f: spoil_shard(f, lambda b: b[:-7]), r"model-00002-.* has \d+ bytes instead of \d+. Copy it"),
     (lambda f: spoil_shard(f, lambda b: b[:100]), "is no whole safetensors file"),
     (lambda f: spoil_shard(f, lambda _: b"version https://git-lfs.github.com/spec"), "no whole safetensors"),
+    *(
+        (lambda f, span=span: spoil_shard(f, lambda _: header_with(span)), "no whole safetensors file")
+        for span in ("[0]", "null", '["a", "b"]', '[0, "b"]', "[0, 1.5]", "7")
+    ),
     (lambda f: spoil_shard(f, lambda _: b""), "no whole safetensors file"),
     (lambda f: (f / checkpoints.INDEX).write_text("{}"), "index.json is damaged"),
     (lambda f: [p.unlink() for p in (*shards(f), f / checkpoints.INDEX)], "model.safetensors is missing"),
     (lambda f: (f / "tokenizer.json").unlink(), "tokenizer.json is missing. Copy it"),
     (lambda f: (f / "chat_template.jinja").unlink(), "no chat template"),
+    *(
+        (rewrite("config.json", "canvas_length", value=value), "gives no usable canvas_length")
+        for value in (None, "64", 0, 2.5, True)
+    ),
+    *(
+        (rewrite("config.json", "text_config", "per_layer_config", value=value), "no usable per_layer_config")
+        for value in (None, [], {"a": {}}, {"0": 3})
+    ),
+    (
+        rewrite("config.json", "text_config", "per_layer_config", value={"0": {"head_dim": "x"}}),
+        "no usable head_dim of layer 0",
+    ),
+    *(
+        (rewrite("config.json", "text_config", name, value=value), sentence)
+        for name, value, sentence in (
+            ("global_head_dim", "x", "gives no usable global_head_dim"),
+            ("rms_norm_eps", "x", "its config.json can't be read: Validation error for field 'rms_norm_eps'"),
+            ("max_position_embeddings", None, "its config.json can't be read: Validation error"),
+            ("num_hidden_layers", 7, "its config.json can't be read: .* must be equal to"),
+            ("hidden_activation", "nope", r"could not be loaded: KeyError\('nope'\)"),
+            ("rope_parameters", {}, "could not be loaded: KeyError"),
+        )
+    ),
+    (rewrite("generation_config.json", "t_max", value="hot"), "its generation_config.json can't be read"),
+    (
+        rewrite("generation_config.json", "t_max", value=float("nan")),
+        "gives nan as t_max, which is no number",
+    ),
+    (rewrite("generation_config.json", "eos_token_id", value=[1, "x"]), "gives 'x' as eos_token_id"),
+    (rewrite("generation_config.json", "max_new_tokens", value="x"), "its generation_config.json can't be"),
+    (lambda f: (f / "generation_config.json").write_text("[]"), "its generation_config.json can't be read"),
+    (lambda f: (f / "tokenizer.json").write_text("{}"), "its tokenizer can't be read"),
+    (lambda f: (f / "tokenizer_config.json").write_text("[]"), "its tokenizer can't be read"),
 ]
 
 
