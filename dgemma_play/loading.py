@@ -9,7 +9,7 @@ What differs between a laptop, a workstation and a Space is decided here and now
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -248,7 +248,15 @@ def assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> An
 
     Host memory holds one tensor beside what is already packed; GPU memory one matrix.
     """
-    check = copies.Check(checkpoint) if checkpoint.is_copy else None
+    with copies.Check(checkpoint) if checkpoint.is_copy else nullcontext() as check:
+        model = _assemble(checkpoint, recipe, device)
+        if check is not None:
+            check.finish()
+    return model
+
+
+def _assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> Any:
+    """As `assemble`, unchecked."""
     try:
         config = _read(DiffusionGemmaConfig, checkpoint, "config.json")
         model = quantization.skeleton(config, recipe)
@@ -272,8 +280,6 @@ def assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> An
         raise
     except Exception as error:  # the libraries raise anything where a file was edited by hand
         raise LoadError(f"{checkpoint.name} could not be loaded: {_said(error)}") from error
-    if check is not None:
-        check.finish()
     return model
 
 

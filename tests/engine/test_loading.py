@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -443,15 +445,74 @@ def test_a_copy_to_upload_that_memory_can_not_hold_is_not_begun(
         quantize.quantize(str(folder), tmp_path / "copy", "nf4", "int8", "cpu")
 
 
-def test_leftovers_of_an_interrupted_copy_are_swept(folder: Path, cache: Path) -> None:
+def test_leftovers_of_a_killed_copy_are_swept_and_another_process_at_work_is_left_alone(
+    folder: Path, cache: Path
+) -> None:
     checkpoint = checkpoints.find(str(folder))
     target = copies.folder_of(checkpoint, RECIPES["nf4"][0])
-    left = target.parent / f".{target.name}.abc.part"
-    left.mkdir(parents=True)
-    (left / "weights-00001.safetensors").write_bytes(b"half")
+    left, young = (target.parent / f".{target.name}.{name}.part" for name in ("abc", "xyz"))
+    for part in (left, young):
+        part.mkdir(parents=True)
+        (part / "weights-00001.safetensors").write_bytes(b"half")
+    long_ago = time.time() - 2 * 24 * 3600
+    os.utime(left, (long_ago, long_ago))
     load(str(folder), "nf4", "cpu")
     assert not left.exists()
+    assert (young / "weights-00001.safetensors").exists()
     assert kept(cache) == [target]
+
+
+def test_ctrl_c_while_a_copy_is_written_leaves_nothing_behind(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(copies, "save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load(str(folder), "nf4", "cpu")
+    assert not [file for file in cache.rglob("*") if file.is_file()]
+
+
+def test_a_copy_that_could_not_be_loaded_is_read_no_further(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(str(folder), "nf4", "cpu")
+    (copy,) = kept(cache)
+    manifest = json.loads((copy / copies.MANIFEST).read_text())
+    manifest["files"]["vast"] = {"sha256": ""}
+    (copy / copies.MANIFEST).write_text(json.dumps(manifest))
+    with (copy / "vast").open("wb") as file:
+        file.truncate(2**37)  # it takes no room, but minutes to read
+    before = set(threading.enumerate())
+    monkeypatch.setattr(loading.quantization, "skeleton", lambda *_: {}["no such layer"])
+    with pytest.raises(LoadError, match="could not be loaded"):
+        loading.assemble(checkpoints.open_folder("copy", copy), RECIPES["nf4"][0], CPU)
+    ended = time.monotonic() + 10
+    while (left := set(threading.enumerate()) - before) and time.monotonic() < ended:
+        time.sleep(0.01)
+    assert not left
+
+
+@pytest.mark.parametrize(
+    ("name", "kept_in"),
+    [
+        (RELEASED, "google--diffusiongemma-26B-A4B-it"),
+        ("/home/ada/models/my model/", "home--ada--models--my model"),
+        ("../model", "model"),
+        (r"C:\models\dg", "C----models--dg"),
+        (r"..\dg", "dg"),
+        (".", "local"),
+        ("/x" * 300, "x" + "--x" * 33),
+    ],
+)
+def test_a_copy_is_kept_in_a_folder_of_the_cache_whatever_its_models_name(
+    folder: Path, cache: Path, name: str, kept_in: str
+) -> None:
+    checkpoint = replace(checkpoints.find(str(folder)), name=name)
+    first, *rest = copies.folder_of(checkpoint, NF4).relative_to(cache).parts
+    assert (first, len(rest)) == (kept_in, 2)
 
 
 # --- the Hub -------------------------------------------------------------------------------------
