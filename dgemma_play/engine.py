@@ -168,7 +168,7 @@ class Run:
             draft.ended = ""
         while True:
             for draft in drafts:
-                # One that has yet to begin keeps its turn: without its noise the later ones would be renumbered.
+                # One that has yet to begin keeps its turn: without its noise later ones would be renumbered.
                 begun = draft.block >= 0 or self._all_stopped
                 if begun and not draft.ended and draft.index in self._stopped:
                     draft.ended = "stopped"

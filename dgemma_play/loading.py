@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -164,7 +165,7 @@ def pick_device(name: str) -> tuple[torch.device, str]:
         ones = torch.ones(16, 16, dtype=torch.bfloat16, device=device)
         if float((ones @ ones)[0, 0]) != 16:
             raise ValueError("it computes wrong numbers")
-    except (RuntimeError, AssertionError, ValueError) as error:
+    except (RuntimeError, AssertionError, ValueError, ImportError) as error:
         raise LoadError(
             f"The device {name!r:.80} can't be used here: {str(error).splitlines()[0]}."
             " The README says which PyTorch suits which card; --device cpu does without."
@@ -236,7 +237,9 @@ def _model(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> tupl
     model = assemble(checkpoint, recipe, device)
     target = copies.folder_of(checkpoint, recipe)
     try:
-        with Console(stderr=True).status(f"Keeping a quantized copy for the next start in {target} …"):
+        with Console(stderr=True).status(
+            f"Keeping a quantized copy for the next start in {escape(str(target))} …"
+        ):
             copies.write(model, checkpoint, recipe, target)
     except LoadError as error:  # the model is here all the same
         notes = [f"{error} Until then every start quantizes anew."]
@@ -311,5 +314,5 @@ def _progress(checkpoint: Checkpoint) -> Generator[Callable[[int], None]]:
     )
     total = sum(size for shard in checkpoint.shards for name, size in shard.bytes.items() if _is_text(name))
     with Progress(*columns, console=Console(stderr=True), disable=total < LARGE) as progress:
-        task = progress.add_task(f"Loading {Path(checkpoint.name).name}", total=total)
+        task = progress.add_task(f"Loading {escape(Path(checkpoint.name).name)}", total=total)
         yield lambda count: progress.advance(task, count)

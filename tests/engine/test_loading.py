@@ -205,7 +205,7 @@ def test_an_unknown_precision_is_refused(precision: str) -> None:
         load(precision=precision)
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta!", "meta"])
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta!", "meta", "hpu", "privateuseone"])
 def test_a_device_that_is_not_here_is_refused(device: str) -> None:
     with pytest.raises(LoadError, match="can't be used here"):
         load(device=device)
@@ -296,8 +296,8 @@ def test_a_large_checkpoint_shows_bytes_and_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(loading, "LARGE", 1)
-    load(str(folder), "bf16", "cpu")
-    assert "Loading" in (told := capfd.readouterr().err)
+    load(str(folder.rename(folder.with_name("[b]"))), "bf16", "cpu")
+    assert "Loading [b]" in (told := capfd.readouterr().err)
     assert "MB" in told
 
 
@@ -332,6 +332,12 @@ def test_the_second_start_reads_the_copy_and_is_the_same_to_the_bit(
     assert sum(file.stat().st_size for file in copy.glob("*.safetensors")) < 0.7 * sum(
         file.stat().st_size for file in shards(folder)
     )
+
+
+def test_the_name_of_a_cache_is_no_markup(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DGEMMA_PLAY_CACHE", str(cache / "[" / "b]"))  # "[/b]" would close what was not opened
+    load(str(folder), "nf4", "cpu")
+    assert len(kept(cache / "[" / "b]")) == 1
 
 
 def test_a_copy_is_a_checkpoint_to_load_by_its_folder(folder: Path, tmp_path: Path) -> None:
