@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        if options.save:
+        if options.save is not None:
             _check_place(options.save)
         if options.replay:
             trace = Trace.load(options.replay)
@@ -67,12 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check_place(file: str) -> None:
     """Raises `TraceError` where a run could not be saved, before it is computed."""
+    path = Path(file).absolute()
     try:
-        there = Path(file).absolute().parent.is_dir()
+        folder, there = path.is_dir(), path.parent.is_dir()
     except OSError:  # a name that is too long, a folder that is not ours
-        there = False
+        folder = there = False
+    if folder or file.endswith(("/", os.sep)):
+        raise TraceError(f"{file or 'An empty name'} is a folder: name the file in it, as in run.dgemma.")
     if not there:
         raise TraceError(f"{file} lies in no folder that is there: make it, or save elsewhere.")
+    if not os.access(path.parent, os.W_OK):
+        raise TraceError(f"{file} lies in a folder that you may not write to: save elsewhere.")
 
 
 def _save(trace: Trace, file: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import operator
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .disk import is_folder
 from .errors import LoadError
 from .plan import released_config
 from .recipes import COPY, text_config, weights
@@ -23,6 +25,8 @@ from .recipes import COPY, text_config, weights
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 EMBEDDED = "embedded"
 INDEX = "model.safetensors.index.json"
+#: Any of them is a tokenizer.
+TOKENIZERS = ("tokenizer.json", "tokenizer.model")
 MAX_HEADER = 100_000_000
 
 
@@ -117,9 +121,10 @@ def _local(name: str) -> Path | None:
         folder = Path(name).expanduser()
     except RuntimeError:  # ~somebody, and there is nobody of that name
         folder = Path(name)
-    if folder.is_dir():
+    kind = is_folder(folder)
+    if kind:
         return folder
-    if folder.exists():
+    if kind is not None:
         raise LoadError(f"{name} is a file: --model takes the folder that holds config.json.")
     if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or "\\" in name:
         raise LoadError(f"There is no folder {name}. Give a folder with config.json, or a name on the Hub.")
@@ -127,9 +132,11 @@ def _local(name: str) -> Path | None:
 
 
 def open_folder(name: str, folder: Path, revision: str = "") -> Checkpoint:
-    """Read what a folder says of itself and check that its weights are all there."""
+    """Read what a folder says of itself and check that its weights are all there. Raises `LoadError`."""
     config = _config(name, folder)
     shards = tuple(_shard(name, path) for path in _files(name, folder))
+    if not any((folder / file).exists() for file in TOKENIZERS):
+        raise _missing(name, folder / TOKENIZERS[0])
     if COPY not in config:
         _check_tensors(name, config, shards)
     return Checkpoint(name, folder, config, shards, revision)
@@ -139,9 +146,8 @@ def _config(name: str, folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise LoadError(
-            f"{name} holds no checkpoint: a readable config.json is missing in {folder}."
-        ) from error
+        kind = IncompleteError if isinstance(error, FileNotFoundError) else LoadError
+        raise kind(f"{name} holds no checkpoint: a readable config.json is missing in {folder}.") from error
     if not isinstance(config, dict):
         raise LoadError(f"{name} holds no checkpoint: its config.json is damaged.")
     text_config(config)
@@ -173,22 +179,21 @@ def _shard(name: str, path: Path) -> Shard:
         entries = {key: entry for key, entry in header.items() if key != "__metadata__"}
         spans = {key: entry["data_offsets"] for key, entry in entries.items()}
         shapes = {key: tuple(entry["shape"]) for key, entry in entries.items()}
+        sizes = {key: operator.index(end) - operator.index(start) for key, (start, end) in spans.items()}
+        expected = 8 + length + max((end for _, end in spans.values()), default=0)
     except FileNotFoundError as error:
-        raise IncompleteError(
-            f"{name} is incomplete: {path.name} is missing. {_again(name, path)}"
-        ) from error
+        raise _missing(name, path) from error
     except OSError as error:
         raise LoadError(f"{name}: {path} can't be read: {error.strerror}.") from error
     except (ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
         raise IncompleteError(
             f"{name} is damaged: {path.name} is no whole safetensors file. {_again(name, path)}"
         ) from error
-    expected = 8 + length + max((end for _, end in spans.values()), default=0)
     if size != expected:
         raise IncompleteError(
             f"{name} is damaged: {path.name} has {size} bytes instead of {expected}. {_again(name, path)}"
         )
-    return Shard(path, shapes, {key: end - start for key, (start, end) in spans.items()})
+    return Shard(path, shapes, sizes)
 
 
 def _check_tensors(name: str, config: Mapping[str, Any], shards: Iterable[Shard]) -> None:
@@ -201,6 +206,10 @@ def _check_tensors(name: str, config: Mapping[str, Any], shards: Iterable[Shard]
                 f"{name} does not match its config.json: {weight.name} {found}, expected {list(weight.shape)}"
                 f" ({math.prod(weight.shape)} values)."
             )
+
+
+def _missing(name: str, path: Path) -> IncompleteError:
+    return IncompleteError(f"{name} is incomplete: {path.name} is missing. {_again(name, path)}")
 
 
 def _again(name: str, path: Path) -> str:

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError, TraceError
-from .settings import MAX_SEED, Settings, check_prompt
+from .settings import KNOBS, MAX_SEED, Settings, check_prompt
 from .trace import MAX_CELLS, MAX_WORD, PLANES, RIVALS, ModelFacts, Trace, Track
 
 FORMAT, VERSION = "dgemma-trace", 1
@@ -46,6 +46,8 @@ CELL_BYTES = 2 * 4 + 2 * 2 + 1 + RIVALS * (4 + 2)
 MAX_FILE_BYTES = 64 * 2**20
 MAX_HEADER_BYTES = 12 * 2**20
 MAX_TRACKS, MAX_TRACK_CELLS = 256, 2 * MAX_CELLS
+#: No answer has more blocks than tokens.
+MAX_BLOCKS = int(KNOBS["max_new_tokens"].high)
 
 SUFFIX = ".dgemma"
 
@@ -82,7 +84,12 @@ def load(path: str | PathLike[str]) -> Trace:
 
 
 def encode(trace: Trace) -> bytes:
-    """The bytes of a trace file. The same trace gives the same bytes."""
+    """The bytes of a trace file. The same trace gives the same bytes.
+
+    Raises `TraceError` for what `decode` would refuse: a run that is too large, or has no drafts.
+    """
+    if not trace.tracks:
+        raise TraceError("There is nothing to keep of this run: none of its drafts began.")
     ids = np.array(sorted(trace.words), np.int32)
     index_bytes = next(size for size in (1, 2, 4) if len(ids) <= 256**size)
     header = {
@@ -97,17 +104,21 @@ def encode(trace: Trace) -> bytes:
         "words": [trace.words[i] for i in ids.tolist()],
         "tracks": [_track_header(track) for track in trace.tracks],
     }
+    line = json.dumps(header, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+    _check_size("header", len(line), MAX_HEADER_BYTES)
     out = io.BytesIO()
     with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=6, mtime=0) as file:
-        file.write(json.dumps(header, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n")
+        file.write(line)
         for track in trace.tracks:
             for plane in _planes(track, ids, np.dtype(f"<u{index_bytes}")):
                 file.write(plane.tobytes())
-    if out.tell() > MAX_FILE_BYTES:
-        raise TraceError(
-            f"This run is too large to be kept: its file would be over {MAX_FILE_BYTES >> 20} MiB."
-        )
+    _check_size("file", out.tell(), MAX_FILE_BYTES)
     return out.getvalue()
+
+
+def _check_size(what: str, size: int, most: int) -> None:
+    if size > most:
+        raise TraceError(f"This run is too large to be kept: its {what} would be over {most >> 20} MiB.")
 
 
 def decode(data: bytes) -> Trace:
@@ -234,6 +245,8 @@ def _trace(header: Mapping[str, Any], reader: _Reader) -> Trace:
         raise ValueError("its words do not match its token ids.")
     index_bytes = _whole(header["index_bytes"], 1, 4, "index_bytes")
     heads = _list(header["tracks"], MAX_TRACKS)
+    if not heads:
+        raise ValueError("there is no draft in it.")
     tracks = tuple(_track(head, reader, ids, f"<u{index_bytes}", length, len(heads)) for head in heads)
     reader.end()
     model = dict(header["model"])
@@ -290,7 +303,7 @@ def _track(
         text=_text(head["text"], 2**20),
         steps_used=_whole(head["steps_used"], 0, 2**31 - 1, "steps_used"),
         parent=None if head["parent"] is None else _whole(head["parent"], 0, tracks - 1, "parent"),
-        block=column("block", 2**31 - 1).astype(np.int32),
+        block=column("block", MAX_BLOCKS - 1).astype(np.int32),
         step=np.array(step, np.int32),
         temperature=column("temperature", 5),
         seconds=column("seconds", 1e9),

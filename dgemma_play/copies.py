@@ -11,11 +11,15 @@ checkpoint like any other: a folder to load, or to upload.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -26,12 +30,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .checkpoints import INDEX, Checkpoint, open_folder
+from .disk import free_space, is_folder
 from .errors import LoadError
 from .recipes import BLOCK, COPY, FORMAT, Recipe, copy_recipe
 
 MANIFEST = "manifest.json"
 #: Bytes per weight file.
 SHARD = 4_000_000_000
+#: Seconds after which a copy that is still being written is nobody's any more.
+FORSAKEN = 24 * 3600
 #: Share of free space to leave on a disk.
 SLACK = 1.1
 #: What is taken over as it is, where the source has it.
@@ -45,16 +52,17 @@ def folder_of(checkpoint: Checkpoint, recipe: Recipe) -> Path:
     """Where the copy of a checkpoint at a recipe is kept: under $DGEMMA_PLAY_CACHE, else the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     base = os.environ.get("DGEMMA_PLAY_CACHE") or Path(cache) / "dgemma-play"
-    name = checkpoint.name.rstrip("/").replace("/", "--").lstrip(".-") or "local"
+    # One folder's name on every system: no separator, no drive, nothing that leads up and out.
+    name = re.sub(r"[/\\:*?\"<>|]", "--", checkpoint.name.rstrip("/\\"))[-100:].lstrip(".-") or "local"
     return Path(base).expanduser() / name / checkpoint.identity / f"{recipe.key}-v{FORMAT}"
 
 
 def find(checkpoint: Checkpoint, recipe: Recipe) -> Checkpoint | None:
     """The kept copy of a checkpoint at a recipe, if there is one. Raises `BrokenCopyError`."""
     folder = folder_of(checkpoint, recipe)
-    if not folder.is_dir():
-        return None
     try:
+        if not is_folder(folder):
+            return None
         copy = open_folder(checkpoint.name, folder, checkpoint.revision)
         same = copy_recipe(copy.config) == recipe and copy.config[COPY]["identity"] == checkpoint.identity
     except (LoadError, KeyError) as error:
@@ -81,30 +89,38 @@ def write(model: Any, checkpoint: Checkpoint, recipe: Recipe, target: Path) -> N
     part = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for left in target.parent.glob(f".{target.name}.*.part"):
-            shutil.rmtree(left, ignore_errors=True)
+        _sweep(target)
         part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
         _fill(part, tensors, checkpoint, recipe)
         part.chmod(0o755)
         if target.exists():  # another process was quicker, or the old one was found broken
             shutil.rmtree(target)
         part.rename(target)
-    except (OSError, SafetensorError) as error:
-        if part is not None:
+    except BaseException as error:
+        if part is not None:  # Ctrl-C, too, would leave gigabytes under a hidden name
             shutil.rmtree(part, ignore_errors=True)
+        if not isinstance(error, OSError | SafetensorError):
+            raise
         full = getattr(error, "errno", None) == 28 or "os error 28" in str(error)
         why = "the disk is full" if full else str(error).splitlines()[0]
         raise LoadError(f"No quantized copy could be written to {target}: {why}.") from error
 
 
+def _sweep(target: Path) -> None:
+    """Delete what processes that were killed left of a copy; a young one may be another's at work."""
+    for left in target.parent.glob(f".{target.name}.*.part"):
+        with contextlib.suppress(OSError):  # another process was quicker
+            if time.time() - left.stat().st_mtime > FORSAKEN:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def check_space(target: Path, size: int) -> None:
     """Raises `LoadError` where a copy of `size` bytes does not fit the disk that `target` will lie on."""
     needed = size * SLACK
-    existing = next(folder for folder in (target, *target.parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
+    there, free = free_space(target)
     if free < needed:
         raise LoadError(
-            f"A quantized copy takes {needed / 1e9:.1f} GB and {existing} has {free / 1e9:.1f} GB free:"
+            f"A quantized copy takes {needed / 1e9:.1f} GB and {there} has {free / 1e9:.1f} GB free:"
             " free some, or choose a folder on a larger disk (DGEMMA_PLAY_CACHE for those that are kept)."
         )
 
@@ -153,7 +169,10 @@ def _fill(folder: Path, tensors: Mapping[str, Tensor], checkpoint: Checkpoint, r
 
 
 class Check:
-    """The checksums of a copy, computed on other threads while it is being read."""
+    """The checksums of a copy, computed on other threads while it is being read, in a `with` block.
+
+    Raises `BrokenCopyError` for a copy whose manifest can't be read.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
@@ -164,27 +183,35 @@ class Check:
                 raise ValueError(f"it does not list {min(missing)}")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _broken(checkpoint.folder, f"its {MANIFEST} can't be read ({error})") from error
+        self._over = threading.Event()
         self._pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
         self._sums: dict[str, Future[str]] = {
-            name: self._pool.submit(_sha256, checkpoint.folder / name) for name in self._expected
+            name: self._pool.submit(_sha256, checkpoint.folder / name, self._over) for name in self._expected
         }
 
+    def __enter__(self) -> Check:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Else the process would stand still until tens of gigabytes are read that nobody asks for any more.
+        self._over.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def finish(self) -> None:
-        """Wait for the sums. Raises `LoadError` if a file is not the one that was written."""
-        try:
-            for name, sum_of in self._sums.items():
-                try:
-                    found = sum_of.result()
-                except OSError as error:
-                    raise _broken(
-                        self._checkpoint.folder, f"{name} can't be read ({error.strerror})"
-                    ) from error
-                if found != self._expected[name]:
-                    raise _broken(self._checkpoint.folder, f"{name} was changed or damaged")
-        finally:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        """Wait for the sums. Raises `BrokenCopyError` if a file is not the one that was written."""
+        for name, sum_of in self._sums.items():
+            try:
+                found = sum_of.result()
+            except OSError as error:
+                raise _broken(self._checkpoint.folder, f"{name} can't be read ({error.strerror})") from error
+            if found != self._expected[name]:
+                raise _broken(self._checkpoint.folder, f"{name} was changed or damaged")
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(path: Path, over: threading.Event | None = None) -> str:
+    """The checksum of a file; of its beginning alone, once `over` is set."""
+    found, buffer = hashlib.sha256(), memoryview(bytearray(2**20))
+    with path.open("rb", buffering=0) as file:
+        while (size := file.readinto(buffer)) and not (over and over.is_set()):
+            found.update(buffer[:size])
+    return found.hexdigest()

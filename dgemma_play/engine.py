@@ -102,6 +102,7 @@ class Run:
         self.notes: list[str] = []
         self._starts = starts or [Start()] * facts.settings.drafts
         self._stopped: set[int] = set()
+        self._all_stopped = False
         self._frames = self._denoise(denoiser, prompt_ids)
 
     def __iter__(self) -> Run:
@@ -113,10 +114,12 @@ class Run:
     def stop(self, draft: int | None = None) -> None:
         """From any thread: no pass of `draft` (`None`: of any draft) begins once this has been seen.
 
-        It is looked for right before each pass; one that is just beginning is still made.
+        It is looked for right before each pass; one that is just beginning is still made. A draft that has
+        yet to begin shows its noise in its turn and ends there, unless all are stopped: then it never begins.
         """
         drafts = range(self.facts.settings.drafts)
         self._stopped.update(drafts if draft is None else {draft} & set(drafts))
+        self._all_stopped |= draft is None
 
     def close(self) -> None:
         """End the run and free what it holds; not while another thread is inside `next`."""
@@ -165,16 +168,21 @@ class Run:
             draft.ended = ""
         while True:
             for draft in drafts:
-                if not draft.ended and draft.index in self._stopped:
+                # One that has yet to begin keeps its turn: without its noise later ones would be renumbered.
+                begun = draft.block >= 0 or self._all_stopped
+                if begun and not draft.ended and draft.index in self._stopped:
                     draft.ended = "stopped"
             active = [draft for draft in active if not draft.ended]
             waiting = deque(draft for draft in waiting if not draft.ended)
             if waiting and len(active) < self.facts.model.rows:
-                active.append(waiting.popleft())
-                if active[-1].block == block:
+                draft = waiting.popleft()
+                active.append(draft)
+                if draft.block == block:
                     continue  # it was put off in mid-canvas
-                active[-1].begin(denoiser, self.facts.settings, block)
-                yield active[-1].noise_frame()
+                draft.begin(denoiser, self.facts.settings, block)
+                if draft.index in self._stopped:
+                    draft.ended = "stopped"
+                yield draft.noise_frame()
                 continue  # somebody may have pressed stop while that frame was looked at
             if not active:
                 return

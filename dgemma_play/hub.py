@@ -8,7 +8,6 @@ the right to it, its architecture and the space on disk are known.
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
+from .disk import free_space
 from .errors import LoadError
 
 #: What a text checkpoint consists of.
@@ -40,7 +40,8 @@ def cached(name: str) -> Path | None:
     """The newest snapshot of a model in the Hub's cache, whole or not; no network."""
     _check_name(name)
     try:
-        return Path(_api().snapshot_download(name, local_files_only=True))
+        # Of the same files as the download: the client knows of all others that they are missing.
+        return Path(_api().snapshot_download(name, allow_patterns=list(FILES), local_files_only=True))
     except (OSError, ValueError):
         return None
 
@@ -100,18 +101,13 @@ def _check_name(name: str) -> None:
 
 def _check_space(name: str, needed: int) -> None:
     cache = Path(constants.HF_HUB_CACHE)
-    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    there, free = free_space(cache)
     have = sum(file.stat().st_size for file in cache.glob(f"models--{name.replace('/', '--')}/blobs/*"))
-    free = _free_space(existing)
     if needed - have > free:
         raise LoadError(
-            f"{name} takes {(needed - have) / 1e9:.1f} GB more on disk, and {existing} has"
+            f"{name} takes {(needed - have) / 1e9:.1f} GB more on disk, and {there} has"
             f" {free / 1e9:.1f} GB free. Free some space, or set HF_HOME to a folder on a larger disk."
         )
-
-
-def _free_space(folder: Path) -> int:
-    return shutil.disk_usage(folder).free
 
 
 def _ask(name: str, question: Callable[[], T]) -> T:

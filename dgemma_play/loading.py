@@ -9,13 +9,16 @@ What differs between a laptop, a workstation and a Space is decided here and now
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -24,7 +27,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from transformers import AutoTokenizer, DiffusionGemmaConfig
 from transformers.models.diffusion_gemma.generation_diffusion_gemma import DiffusionGemmaGenerationConfig
 
@@ -127,7 +130,7 @@ def load(name_or_path: str = EMBEDDED, precision: str = "auto", device: str = "a
     if chosen.type == "cpu" and checkpoint.bytes < SMALL:
         # Measured: with busy neighbours two threads make the embedded model 13 to 21 times slower than one.
         torch.set_num_threads(1)
-    return Loaded(
+    loaded = Loaded(
         model=model,
         tokenizer=tokenizer,
         name=name_or_path,
@@ -137,6 +140,19 @@ def load(name_or_path: str = EMBEDDED, precision: str = "auto", device: str = "a
         rows=rows,
         reasons=(device_reason, reason, *notes),
     )
+    _check_defaults(loaded)
+    return loaded
+
+
+def _check_defaults(loaded: Loaded) -> None:
+    """Raises `LoadError` for a generation config in which something else stands for a number."""
+    values = [*loaded.sampler_defaults.items(), *(("eos_token_id", number) for number in loaded.eos_ids)]
+    for name, value in values:
+        if type(value) not in (int, float) or not isfinite(value):
+            raise LoadError(
+                f"{loaded.name}: its generation_config.json gives {value!r:.40} as {name}, which is no number"
+                " that makes sense. Correct it, or copy that file again."
+            )
 
 
 def pick_device(name: str) -> tuple[torch.device, str]:
@@ -149,7 +165,7 @@ def pick_device(name: str) -> tuple[torch.device, str]:
         ones = torch.ones(16, 16, dtype=torch.bfloat16, device=device)
         if float((ones @ ones)[0, 0]) != 16:
             raise ValueError("it computes wrong numbers")
-    except (RuntimeError, AssertionError, ValueError) as error:
+    except (RuntimeError, AssertionError, ValueError, ImportError) as error:
         raise LoadError(
             f"The device {name!r:.80} can't be used here: {str(error).splitlines()[0]}."
             " The README says which PyTorch suits which card; --device cpu does without."
@@ -200,12 +216,8 @@ def _needs_a_gpu(config: Mapping[str, Any], device: torch.device) -> str:
 
 
 def _tokenizer(checkpoint: Checkpoint) -> Any:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder)
-    except (OSError, ValueError) as error:
-        raise LoadError(
-            f"{checkpoint.name} has no tokenizer that can be read: {str(error).splitlines()[0]}"
-        ) from error
+    config = _read(DiffusionGemmaConfig, checkpoint, "config.json")
+    tokenizer = _read(AutoTokenizer, checkpoint, "tokenizer", config=config)
     if not tokenizer.chat_template:
         raise LoadError(f"{checkpoint.name} has no chat template: its folder needs a chat_template.jinja.")
     return tokenizer
@@ -225,7 +237,9 @@ def _model(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> tupl
     model = assemble(checkpoint, recipe, device)
     target = copies.folder_of(checkpoint, recipe)
     try:
-        with Console(stderr=True).status(f"Keeping a quantized copy for the next start in {target} …"):
+        with Console(stderr=True).status(
+            f"Keeping a quantized copy for the next start in {escape(str(target))} …"
+        ):
             copies.write(model, checkpoint, recipe, target)
     except LoadError as error:  # the model is here all the same
         notes = [f"{error} Until then every start quantizes anew."]
@@ -237,12 +251,22 @@ def assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> An
 
     Host memory holds one tensor beside what is already packed; GPU memory one matrix.
     """
-    check = copies.Check(checkpoint) if checkpoint.is_copy else None
+    with copies.Check(checkpoint) if checkpoint.is_copy else nullcontext() as check:
+        model = _assemble(checkpoint, recipe, device)
+        if check is not None:
+            check.finish()
+    return model
+
+
+def _assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> Any:
+    """As `assemble`, unchecked."""
     try:
-        config = DiffusionGemmaConfig.from_pretrained(checkpoint.folder)
+        config = _read(DiffusionGemmaConfig, checkpoint, "config.json")
         model = quantization.skeleton(config, recipe)
         if (checkpoint.folder / "generation_config.json").exists():
-            model.generation_config = DiffusionGemmaGenerationConfig.from_pretrained(checkpoint.folder)
+            model.generation_config = _read(
+                DiffusionGemmaGenerationConfig, checkpoint, "generation_config.json"
+            )
         with memory_errors(), _progress(checkpoint) as advance:
             for shard in checkpoint.shards:
                 with safe_open(shard.path, "pt", device="cpu") as file:
@@ -255,13 +279,25 @@ def assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> An
             f"{device} ran out of memory while loading: close what else uses it, or choose a smaller"
             " --precision."
         ) from error
-    except (OSError, ValueError, RuntimeError, AttributeError, SafetensorError) as error:
-        raise LoadError(
-            f"{checkpoint.name} could not be loaded: {(str(error) or repr(error)).splitlines()[0]}"
-        ) from error
-    if check is not None:
-        check.finish()
+    except LoadError:
+        raise
+    except Exception as error:  # the libraries raise anything where a file was edited by hand
+        raise LoadError(f"{checkpoint.name} could not be loaded: {_said(error)}") from error
     return model
+
+
+def _read(reader: Any, checkpoint: Checkpoint, what: str, **options: Any) -> Any:
+    """What transformers makes of a file of a checkpoint. Raises `LoadError`."""
+    try:
+        return reader.from_pretrained(checkpoint.folder, **options)
+    except Exception as error:  # it raises anything where a file was edited by hand
+        raise LoadError(f"{checkpoint.name}: its {what} can't be read: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """What another library's error says, on one line; a lone word, such as a key, has its kind beside it."""
+    said = shorten(str(error), 200, placeholder=" …")
+    return said if " " in said else repr(error)
 
 
 def _is_text(name: str) -> bool:
@@ -278,5 +314,5 @@ def _progress(checkpoint: Checkpoint) -> Generator[Callable[[int], None]]:
     )
     total = sum(size for shard in checkpoint.shards for name, size in shard.bytes.items() if _is_text(name))
     with Progress(*columns, console=Console(stderr=True), disable=total < LARGE) as progress:
-        task = progress.add_task(f"Loading {Path(checkpoint.name).name}", total=total)
+        task = progress.add_task(f"Loading {escape(Path(checkpoint.name).name)}", total=total)
         yield lambda count: progress.advance(task, count)

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from . import checkpoints
 from .errors import LoadError
@@ -30,7 +31,8 @@ def show(console: Console, model: str = RELEASED, memory: str | None = None) -> 
     free = parse_memory(memory) if memory else _free_memory()
     cards = [free] if free else [card * GIB for card in CARDS]
     large = plan(config, RECIPES["bf16"][0]).model >= GIB
-    console.print(f"{model}, {'GiB' if large else 'MiB'} by precision", style="bold", soft_wrap=True)
+    title = Text(f"{model}, {'GiB' if large else 'MiB'} by precision", style="bold")  # its name is no markup
+    console.print(title, soft_wrap=True)
     console.print(_table(config, cards, GIB if large else 2**20))
     console.print(
         "A pass over n drafts: model + scratch (a layer's experts, unpacked) + logits + n × a draft's pass"

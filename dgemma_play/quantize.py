@@ -14,6 +14,7 @@ from pathlib import Path
 from rich import filesize
 
 from . import checkpoints
+from .disk import is_folder
 from .errors import LoadError
 from .plan import gib, plan
 from .recipes import RECIPES, copy_recipe
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def quantize(source: str, target: Path, precision: str, attention: str, device: str = "auto") -> Path:
     """Write the copy of `source` to the new folder `target`. Raises `LoadError`."""
-    if target.exists():
+    if is_folder(target) is not None:
         raise LoadError(f"{target} exists: give a folder that is yet to be made.")
     recipe = next((r for r in RECIPES[precision] if r.linears == attention), None)
     if recipe is None:

@@ -16,6 +16,9 @@ BLOCK = 64
 COPY, FORMAT = "dgemma_play", 1
 #: Bytes of a value that is not quantized.
 WIDTH = {"fp32": 4, "bf16": 2}
+#: Sizes that a config may give for layers that see the full context, and for single layers.
+GLOBAL = ("num_global_key_value_heads", "global_head_dim")
+OWN = {"num_key_value_heads", "head_dim"}
 GROUPS = ("experts", "attention", "dense", "embeddings", "other")
 
 
@@ -161,7 +164,7 @@ def layers(text: Mapping[str, Any]) -> Iterator[tuple[bool, int, int]]:
             head_dim = own.get(number, {}).get("head_dim", head_dim)
         elif full:
             heads = text.get("num_global_key_value_heads") or heads
-            head_dim = text.get("global_head_dim", 512)
+            head_dim = text.get("global_head_dim") or 512
         yield full, heads, head_dim
 
 
@@ -180,9 +183,17 @@ def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     )
     if not isinstance(text, dict) or not isinstance(text.get("layer_types"), list):
         raise LoadError("The checkpoint's config.json has no text_config with layer_types: it is damaged.")
-    for name in needed:
-        if type(text.get(name)) is not int or text[name] < 1:
+    sizes = {name: text.get(name) for name in needed} | {"canvas_length": config.get("canvas_length")}
+    sizes |= {name: text[name] for name in GLOBAL if text.get(name) is not None}
+    try:
+        for number, own in text.get("per_layer_config", {}).items():
+            layer = int(number)
+            sizes |= {f"{name} of layer {layer}": own[name] for name in OWN & own.keys()}
+    except (AttributeError, TypeError, ValueError):
+        sizes["per_layer_config"] = None
+    for name, size in sizes.items():
+        if type(size) is not int or size < 1:
             raise LoadError(
-                f"The checkpoint's config.json gives no {name}: it is damaged or not a released one."
+                f"The checkpoint's config.json gives no usable {name}: it is damaged or not a released one."
             )
     return text

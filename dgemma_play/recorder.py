@@ -24,6 +24,7 @@ from .trace import (
     RunFacts,
     Trace,
     Track,
+    committed,
     ids_of,
     until_end,
 )
@@ -93,9 +94,7 @@ class Recorder:
             blank = np.zeros((facts.canvas_length, RIVALS) if per_rival else facts.canvas_length, dtype)
             planes = [getattr(frame, name) for frame in frames]
             columns[name] = np.stack([blank if plane is None else plane for plane in planes])
-        last_of_block = {frame.block: frame.best_ids for frame in frames if frame.best_ids is not None}
-        committed = np.concatenate([*last_of_block.values(), np.empty(0, np.int32)])
-        answer = until_end(committed, facts.eos_ids)
+        answer = until_end(committed(columns["step"], columns["best_ids"]), facts.eos_ids)
         return Track(
             seed=seed,
             settings=Settings(**{**facts.settings.to_dict(), "drafts": 1, "seed": None}),

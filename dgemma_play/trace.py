@@ -158,8 +158,7 @@ class Track:
     @property
     def committed_ids(self) -> np.ndarray:
         """[blocks · C] int32: each canvas's last best guess; nothing for one without a pass."""
-        last = [rows.stop - 1 for rows in self.blocks if self.step[rows.stop - 1]]
-        return self.best_ids[last].reshape(-1)
+        return committed(self.step, self.best_ids)
 
 
 @dataclass(frozen=True)
@@ -279,6 +278,12 @@ class Trace:
         from . import codec
 
         return codec.load(path)
+
+
+def committed(step: np.ndarray, best_ids: np.ndarray) -> np.ndarray:
+    """[blocks · C] int32: the best guess at each canvas's last pass, by a track's step [F] and guesses."""
+    last = np.append(step[1:] == 0, True) & (step > 0)
+    return best_ids[last].reshape(-1)
 
 
 def until_end(ids: np.ndarray, eos_ids: Iterable[int]) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import html
 import logging
 import re
@@ -167,13 +166,19 @@ def figure(event: gr.EventData) -> Any:
     try:
         if not isinstance(text, str) or len(text) > MAX_FIGURE_TEXT:
             raise InputError("This run is too large for a figure.")
-        trace = codec.decode(base64.b64decode(text, validate=True))
+        trace = codec.decode(_unwrapped(text))
         return draw(trace, data.get("kind"), data.get("draft"), dark=data.get("dark") is True)
-    except binascii.Error:
-        raise gr.Error("What came for the figure is not a trace.", print_exception=False) from None
     except PlayError as error:
         # Gradio shows it as HTML, and the sentence may quote a stranger's file.
         raise gr.Error(html.escape(str(error)), print_exception=False) from None
+
+
+def _unwrapped(text: str) -> bytes:
+    """The bytes that came as base64. Raises `InputError` for what is none."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:  # of which binascii's own, for what is ASCII, is one
+        raise InputError("What came for the figure is not a trace.") from error
 
 
 def draw(trace: Trace, kind: Any, draft: Any, dark: bool) -> Any:

@@ -121,14 +121,17 @@ def build(runner: Runner) -> gr.Blocks:
 
 
 def serve(demo: gr.Blocks, host: str | None, port: int | None, **options: Any) -> None:
-    """Launch the page, say where it is, and stay until Ctrl-C. Raises `PlayError` for an address in use."""
+    """Launch the page, say where it is, and stay until Ctrl-C.
+
+    Raises `PlayError` for an address that is in use, not allowed, or none at all.
+    """
     try:
         _try_address(host or "127.0.0.1", port)
         # Gradio's own lines speak to who writes a program, not to who runs it.
         _, url, _ = launch(
             demo, server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, **options
         )
-    except (OSError, OverflowError, ServerFailedToStartError) as error:
+    except (OSError, OverflowError, UnicodeError, ServerFailedToStartError) as error:
         where = f"{host or 'this machine'}, port {'from 7860 up' if port is None else port}"
         raise PlayError(
             f"The page can't be served at {where}: the port is taken or not allowed, or the address is not"
@@ -139,7 +142,10 @@ def serve(demo: gr.Blocks, host: str | None, port: int | None, **options: Any) -
 
 
 def _try_address(host: str, port: int | None) -> None:
-    """Raises `OSError` or `OverflowError` where Gradio would try port after port, for minutes."""
+    """Raises `OSError` or `OverflowError` where Gradio would try port after port, for minutes.
+
+    A host that can't be written as a name of the network, such as a..b, is a `UnicodeError`.
+    """
     if port == 0:
         raise OSError("no page can be found at port 0")
     family, *_, address = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)[0]

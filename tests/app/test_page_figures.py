@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
+from dataclasses import replace
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 
 from dgemma_play.errors import InputError
+from dgemma_play.page import events
 from dgemma_play.page import figures as drawn
 from tests.synthetic import synthetic
 
@@ -26,6 +31,24 @@ def test_the_heatmap_is_the_confidence_of_the_draft_and_blank_where_there_is_no_
 
 def test_a_rule_stands_where_a_block_begins() -> None:
     assert [shape.x0 for shape in figures.heatmap(TRACE, 0).layout.shapes] == [8.5]
+
+
+def test_a_file_of_very_many_blocks_is_drawn_in_a_moment() -> None:
+    track = TRACE.tracks[0]
+    blocks = np.arange(track.canvas_ids.size, dtype=np.int32)  # of one token, and of its noise alone
+    columns = {
+        name: np.resize(value, (len(blocks), 1, *value.shape[2:]))
+        for name, value in vars(track).items()
+        if isinstance(value, np.ndarray) and value.ndim > 1
+    }
+    still = {"step": blocks * 0, "temperature": blocks * 0.5, "seconds": blocks * 0.5}
+    ended = ("",) * len(blocks)
+    crafted = replace(track, block=blocks, canvas_ended=ended, **still, **columns)
+    trace = replace(TRACE, canvas_length=1, tracks=(crafted,))
+    started = time.monotonic()
+    for figure in (figures.heatmap(trace, 0), figures.timeline(trace)):
+        assert [rule.x0 for rule in figure.layout.shapes] == [block - 0.5 for block in blocks[1:]]
+    assert time.monotonic() - started < 10
 
 
 def test_the_timeline_has_two_lines_per_draft_and_leaves_out_the_noise() -> None:
@@ -78,6 +101,13 @@ def test_a_draft_that_is_not_there_is_refused() -> None:
     for draft in (-1, 3):
         with pytest.raises(InputError, match=f"There is no draft {draft + 1} in this run: it has 3"):
             figures.heatmap(TRACE, draft)
+
+
+@pytest.mark.parametrize("sent", [None, 7, "é", "a", "ab c", base64.b64encode(b"a run").decode()])
+def test_what_comes_for_a_figure_and_is_no_trace_is_told(sent: object) -> None:
+    event = gr.EventData(None, {"kind": "timeline", "trace": sent})
+    with pytest.raises(gr.Error, match=r"not a trace|not a DGemma Play trace|too large"):
+        events.figure(event)
 
 
 @pytest.mark.parametrize("dark", [False, True])

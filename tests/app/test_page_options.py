@@ -137,7 +137,10 @@ def test_a_port_in_use_ends_with_a_sentence(page: Any) -> None:
             layout.serve(page, None, port)
 
 
-@pytest.mark.parametrize(("host", "port"), [(None, 99_999), (None, 0), ("nowhere.invalid", None)])
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [(None, 99_999), (None, 0), ("nowhere.invalid", None), ("127.0.0..1", None), ("a" * 70, None)],
+)
 def test_an_address_that_is_none_ends_with_a_sentence(page: Any, host: str | None, port: int | None) -> None:
     with pytest.raises(PlayError, match="Choose another --port or --host"):
         layout.serve(page, host, port)

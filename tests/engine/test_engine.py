@@ -16,6 +16,7 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import Entro
 
 from dgemma_play import InputError, Run, Settings, Start, Trace, denoise
 from dgemma_play.denoiser import TransformersDenoiser
+from dgemma_play.recorder import Recorder
 from dgemma_play.tokens import encode_prompt
 from dgemma_play.trace import ModelFacts, RunFacts
 from tests.conftest import FOX
@@ -344,12 +345,45 @@ def test_one_draft_can_be_stopped_while_the_others_go_on() -> None:
     assert [(last[k].step, last[k].ended) for k in range(3)] == [(5, "steps"), (2, "stopped"), (5, "steps")]
 
 
-def test_a_draft_stopped_while_it_waits_never_begins() -> None:
+def test_a_draft_stopped_while_it_waits_leaves_its_noise_so_that_the_later_ones_keep_their_numbers() -> None:
     frames = []
-    for frame in (run := scripted(ScriptedDenoiser([2]), rows=1, drafts=3)):
+    denoiser = ScriptedDenoiser([2])
+    run = scripted(denoiser, rows=1, drafts=4)
+    recorder = Recorder(run)
+    for frame in run:
         run.stop(draft=1)
+        run.stop(draft=2)
+        recorder.add(frame)
         frames.append(frame)
-    assert {frame.draft for frame in frames} == {0, 2}
+    assert [(frame.step, frame.ended) for frame in frames if frame.draft in (1, 2)] == [(0, "stopped")] * 2
+    trace = recorder.trace(cut_off="failed")
+    assert trace.seeds == [1, 2, 3, 4]
+    assert trace.steps_used == [3, 0, 0, 3]
+    assert [track.ended for track in trace.tracks] == ["length", "stopped", "stopped", "length"]
+    assert len(denoiser.batches) == 6
+
+
+def test_a_stop_of_all_leaves_out_the_drafts_that_never_began() -> None:
+    run = scripted(ScriptedDenoiser([2]), rows=1, drafts=4)
+    run.stop(draft=2)
+    seen = []
+    for frame in run:
+        seen.append(frame.draft)
+        if frame.draft == 1:
+            run.stop()
+    assert set(seen) == {0, 1}
+    assert seen.count(1) == 1
+
+
+def test_a_draft_stopped_between_two_blocks_ends_with_the_first() -> None:
+    run = scripted(ScriptedDenoiser([2]), rows=1, drafts=3, max_new_tokens=8)
+    frames = []
+    for frame in run:
+        if frame.block == 1:
+            run.stop(draft=2)
+        frames.append(frame)
+    assert {frame.block for frame in frames if frame.draft == 2} == {0}
+    assert {frame.block for frame in frames if frame.draft == 1} == {0, 1}
 
 
 def test_a_stop_between_two_blocks_reads_and_writes_no_further() -> None:

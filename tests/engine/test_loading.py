@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +20,7 @@ import pytest
 import torch
 from huggingface_hub.utils import disable_progress_bars
 
-from dgemma_play import LoadError, checkpoints, copies, hub, load, loading, memory, quantize
+from dgemma_play import LoadError, checkpoints, copies, disk, hub, load, loading, memory, quantize
 from dgemma_play.plan import GIB
 from dgemma_play.recipes import RECIPES, RELEASED
 from tests.engine.checkpoints import save_checkpoint
@@ -76,6 +79,23 @@ def spoil_shard(folder: Path, content: Callable[[bytes], bytes]) -> None:
     path.write_bytes(content(path.read_bytes()))
 
 
+def header_with(span: str) -> bytes:
+    """A weight file of one tensor that lies at `span`."""
+    header = f'{{"a": {{"dtype": "BF16", "shape": [1], "data_offsets": {span}}}}}'.encode()
+    return struct.pack("<Q", len(header)) + header + b"12"
+
+
+def rewrite(file: str, *path: str, value: Any) -> Callable[[Path], object]:
+    """Spoils a value in a file of JSON."""
+
+    def spoil(folder: Path) -> None:
+        content = json.loads((folder / file).read_text())
+        (content[path[0]] if path[1:] else content)[path[-1]] = value
+        (folder / file).write_text(json.dumps(content))
+
+    return spoil
+
+
 SPOILED: list[tuple[Callable[[Path], object], str]] = [
     (lambda f: (f / "config.json").unlink(), "a readable config.json is missing"),
     (lambda f: (f / "config.json").write_text("{"), "a readable config.json is missing"),
@@ -85,11 +105,48 @@ SPOILED: list[tuple[Callable[[Path], object], str]] = [
     (lambda f: spoil_shard(f, lambda b: b[:-7]), r"model-00002-.* has \d+ bytes instead of \d+. Copy it"),
     (lambda f: spoil_shard(f, lambda b: b[:100]), "is no whole safetensors file"),
     (lambda f: spoil_shard(f, lambda _: b"version https://git-lfs.github.com/spec"), "no whole safetensors"),
+    *(
+        (lambda f, span=span: spoil_shard(f, lambda _: header_with(span)), "no whole safetensors file")
+        for span in ("[0]", "null", '["a", "b"]', '[0, "b"]', "[0, 1.5]", "7")
+    ),
     (lambda f: spoil_shard(f, lambda _: b""), "no whole safetensors file"),
     (lambda f: (f / checkpoints.INDEX).write_text("{}"), "index.json is damaged"),
     (lambda f: [p.unlink() for p in (*shards(f), f / checkpoints.INDEX)], "model.safetensors is missing"),
-    (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer"),
+    (lambda f: (f / "tokenizer.json").unlink(), "tokenizer.json is missing. Copy it"),
     (lambda f: (f / "chat_template.jinja").unlink(), "no chat template"),
+    *(
+        (rewrite("config.json", "canvas_length", value=value), "gives no usable canvas_length")
+        for value in (None, "64", 0, 2.5, True)
+    ),
+    *(
+        (rewrite("config.json", "text_config", "per_layer_config", value=value), "no usable per_layer_config")
+        for value in (None, [], {"a": {}}, {"0": 3})
+    ),
+    (
+        rewrite("config.json", "text_config", "per_layer_config", value={"0": {"head_dim": "x"}}),
+        "no usable head_dim of layer 0",
+    ),
+    *(
+        (rewrite("config.json", "text_config", name, value=value), sentence)
+        for name, value, sentence in (
+            ("global_head_dim", "x", "gives no usable global_head_dim"),
+            ("rms_norm_eps", "x", "its config.json can't be read: Validation error for field 'rms_norm_eps'"),
+            ("max_position_embeddings", None, "its config.json can't be read: Validation error"),
+            ("num_hidden_layers", 7, "its config.json can't be read: .* must be equal to"),
+            ("hidden_activation", "nope", r"could not be loaded: KeyError\('nope'\)"),
+            ("rope_parameters", {}, "could not be loaded: KeyError"),
+        )
+    ),
+    (rewrite("generation_config.json", "t_max", value="hot"), "its generation_config.json can't be read"),
+    (
+        rewrite("generation_config.json", "t_max", value=float("nan")),
+        "gives nan as t_max, which is no number",
+    ),
+    (rewrite("generation_config.json", "eos_token_id", value=[1, "x"]), "gives 'x' as eos_token_id"),
+    (rewrite("generation_config.json", "max_new_tokens", value="x"), "its generation_config.json can't be"),
+    (lambda f: (f / "generation_config.json").write_text("[]"), "its generation_config.json can't be read"),
+    (lambda f: (f / "tokenizer.json").write_text("{}"), "its tokenizer can't be read"),
+    (lambda f: (f / "tokenizer_config.json").write_text("[]"), "its tokenizer can't be read"),
 ]
 
 
@@ -129,13 +186,26 @@ def test_a_name_that_means_nothing_is_told_at_once(name: str, sentence: str) -> 
         load(name, device="cpu")
 
 
+def test_a_place_that_can_not_be_looked_at_is_told(
+    folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    too_long = tmp_path / ("x" * 300)
+    for name in (str(too_long), "x" * 300):
+        with pytest.raises(LoadError, match=r"can't be looked at: File name too long\. Choose"):
+            load(name, device="cpu")
+    with pytest.raises(LoadError, match=r"can't be looked at: File name too long\. Choose"):
+        quantize.quantize(str(folder), too_long, "nf4", "int8", "cpu")
+    monkeypatch.setenv("DGEMMA_PLAY_CACHE", str(too_long))
+    assert "File name too long" in load(str(folder), "nf4", "cpu").reasons[-1]
+
+
 @pytest.mark.parametrize("precision", ["int4", "", "FP32", "nf4 "])
 def test_an_unknown_precision_is_refused(precision: str) -> None:
     with pytest.raises(LoadError, match="precision must be auto, fp32, bf16, int8, nf4, got"):
         load(precision=precision)
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta!", "meta"])
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta!", "meta", "hpu", "privateuseone"])
 def test_a_device_that_is_not_here_is_refused(device: str) -> None:
     with pytest.raises(LoadError, match="can't be used here"):
         load(device=device)
@@ -226,8 +296,8 @@ def test_a_large_checkpoint_shows_bytes_and_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(loading, "LARGE", 1)
-    load(str(folder), "bf16", "cpu")
-    assert "Loading" in (told := capfd.readouterr().err)
+    load(str(folder.rename(folder.with_name("[b]"))), "bf16", "cpu")
+    assert "Loading [b]" in (told := capfd.readouterr().err)
     assert "MB" in told
 
 
@@ -262,6 +332,12 @@ def test_the_second_start_reads_the_copy_and_is_the_same_to_the_bit(
     assert sum(file.stat().st_size for file in copy.glob("*.safetensors")) < 0.7 * sum(
         file.stat().st_size for file in shards(folder)
     )
+
+
+def test_the_name_of_a_cache_is_no_markup(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DGEMMA_PLAY_CACHE", str(cache / "[" / "b]"))  # "[/b]" would close what was not opened
+    load(str(folder), "nf4", "cpu")
+    assert len(kept(cache / "[" / "b]")) == 1
 
 
 def test_a_copy_is_a_checkpoint_to_load_by_its_folder(folder: Path, tmp_path: Path) -> None:
@@ -352,7 +428,7 @@ def test_space_is_looked_for_before_a_copy_is_begun(
     folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copies, "save_file", lambda *_: pytest.fail("it was begun"))
-    monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # pyright: ignore
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # pyright: ignore
     loaded = load(str(folder), "nf4", "cpu")
     assert "0.0 GB free" in loaded.reasons[-1]
 
@@ -361,7 +437,7 @@ def test_space_for_a_copy_to_upload_is_looked_for_before_anything_is_loaded(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "assemble", lambda *_: pytest.fail("it was loaded"))
-    monkeypatch.setattr(copies.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # pyright: ignore
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # pyright: ignore
     with pytest.raises(LoadError, match=r"0\.0 GB free"):
         quantize.quantize(str(folder), tmp_path / "copy", "nf4", "int8", "cpu")
 
@@ -375,15 +451,74 @@ def test_a_copy_to_upload_that_memory_can_not_hold_is_not_begun(
         quantize.quantize(str(folder), tmp_path / "copy", "nf4", "int8", "cpu")
 
 
-def test_leftovers_of_an_interrupted_copy_are_swept(folder: Path, cache: Path) -> None:
+def test_leftovers_of_a_killed_copy_are_swept_and_another_process_at_work_is_left_alone(
+    folder: Path, cache: Path
+) -> None:
     checkpoint = checkpoints.find(str(folder))
     target = copies.folder_of(checkpoint, RECIPES["nf4"][0])
-    left = target.parent / f".{target.name}.abc.part"
-    left.mkdir(parents=True)
-    (left / "weights-00001.safetensors").write_bytes(b"half")
+    left, young = (target.parent / f".{target.name}.{name}.part" for name in ("abc", "xyz"))
+    for part in (left, young):
+        part.mkdir(parents=True)
+        (part / "weights-00001.safetensors").write_bytes(b"half")
+    long_ago = time.time() - 2 * 24 * 3600
+    os.utime(left, (long_ago, long_ago))
     load(str(folder), "nf4", "cpu")
     assert not left.exists()
+    assert (young / "weights-00001.safetensors").exists()
     assert kept(cache) == [target]
+
+
+def test_ctrl_c_while_a_copy_is_written_leaves_nothing_behind(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(copies, "save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load(str(folder), "nf4", "cpu")
+    assert not [file for file in cache.rglob("*") if file.is_file()]
+
+
+def test_a_copy_that_could_not_be_loaded_is_read_no_further(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(str(folder), "nf4", "cpu")
+    (copy,) = kept(cache)
+    manifest = json.loads((copy / copies.MANIFEST).read_text())
+    manifest["files"]["vast"] = {"sha256": ""}
+    (copy / copies.MANIFEST).write_text(json.dumps(manifest))
+    with (copy / "vast").open("wb") as file:
+        file.truncate(2**37)  # it takes no room, but minutes to read
+    before = set(threading.enumerate())
+    monkeypatch.setattr(loading.quantization, "skeleton", lambda *_: {}["no such layer"])
+    with pytest.raises(LoadError, match="could not be loaded"):
+        loading.assemble(checkpoints.open_folder("copy", copy), RECIPES["nf4"][0], CPU)
+    ended = time.monotonic() + 10
+    while (left := set(threading.enumerate()) - before) and time.monotonic() < ended:
+        time.sleep(0.01)
+    assert not left
+
+
+@pytest.mark.parametrize(
+    ("name", "kept_in"),
+    [
+        (RELEASED, "google--diffusiongemma-26B-A4B-it"),
+        ("/home/ada/models/my model/", "home--ada--models--my model"),
+        ("../model", "model"),
+        (r"C:\models\dg", "C----models--dg"),
+        (r"..\dg", "dg"),
+        (".", "local"),
+        ("/x" * 300, "x" + "--x" * 33),
+    ],
+)
+def test_a_copy_is_kept_in_a_folder_of_the_cache_whatever_its_models_name(
+    folder: Path, cache: Path, name: str, kept_in: str
+) -> None:
+    checkpoint = replace(checkpoints.find(str(folder)), name=name)
+    first, *rest = copies.folder_of(checkpoint, NF4).relative_to(cache).parts
+    assert (first, len(rest)) == (kept_in, 2)
 
 
 # --- the Hub -------------------------------------------------------------------------------------
@@ -537,6 +672,16 @@ def test_a_model_is_downloaded_once_and_then_needs_no_network(
     assert again.revision == COMMIT
 
 
+def test_what_a_repository_holds_beside_the_model_is_not_missed(
+    point: Callable[[str], None], folder: Path
+) -> None:
+    (folder / "README.md").write_text("It is not downloaded.")
+    point(FakeHub(folder).url)
+    checkpoints.find("some/model")
+    point("http://127.0.0.1:9")
+    assert not (checkpoints.find("some/model").folder / "README.md").exists()
+
+
 def test_another_architecture_is_found_out_before_its_weights_are_asked_for(
     point: Callable[[str], None], folder: Path
 ) -> None:
@@ -578,12 +723,22 @@ def test_an_interrupted_download_without_a_network_says_how_to_go_on(
     assert seconds < 2
 
 
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
+def test_an_interrupted_download_of_a_small_file_goes_on(
+    point: Callable[[str], None], original: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = downloaded(point, original)
+    (snapshot / file).unlink()
+    monkeypatch.setattr(hub, "cached", lambda _: snapshot)  # as with clients that keep no list of the files
+    assert (checkpoints.find("some/model").folder / file).exists()
+
+
 def test_a_disk_too_small_is_told_before_the_download(
     point: Callable[[str], None], original: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeHub(original)
     point(fake.url)
-    monkeypatch.setattr(hub, "_free_space", lambda _: 1000)
+    monkeypatch.setattr(hub, "free_space", lambda folder: (folder, 1000))
     sentence, _ = refused()
     assert "more on disk" in sentence
     assert "HF_HOME" in sentence

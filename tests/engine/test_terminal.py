@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+import os
 import re
 import subprocess
 import sys
@@ -147,13 +148,26 @@ def test_a_run_is_saved_though_nobody_reads_what_is_printed(tmp_path: Path) -> N
 def test_a_run_that_cannot_be_saved_is_still_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(dgemma_play, "denoise", lambda *given, **options: Scripted(*drafts(), drafts=2))
     place = tmp_path / "run.dgemma"
-    place.mkdir()
+
+    def begin(*given: object, **options: object) -> Scripted:
+        place.mkdir()  # after the place was looked at
+        return Scripted(*drafts(), drafts=2)
+
+    monkeypatch.setattr(dgemma_play, "denoise", begin)
     assert __main__.main(["hi", "--save", str(place)]) == 2
     shown = capsys.readouterr()
     assert "5 6 7 8" in shown.out
     assert "could not be written" in shown.err
+
+
+def test_a_folder_that_may_not_be_written_to_is_told_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dgemma_play, "denoise", lambda *given, **options: pytest.fail("it was begun"))
+    monkeypatch.setattr(__main__.os, "access", lambda place, mode: (place, mode) != (tmp_path, os.W_OK))
+    assert __main__.main(["hi", "--save", str(tmp_path / "run.dgemma")]) == 2
+    assert "a folder that you may not write to: save elsewhere." in capsys.readouterr().err
 
 
 def test_a_piped_run_is_plain_text_and_can_be_saved_and_replayed(tmp_path: Path) -> None:
@@ -192,6 +206,10 @@ def test_a_run_can_be_saved_as_a_page_that_replays_it(
         (["hi", "--drafts", "many"], "drafts must be a whole number from 1 to 32, got 'many'"),
         (["hi", "--save", "no-such-folder/run.dgemma"], "lies in no folder"),
         (["hi", "--save", f"{'long' * 100}/run.dgemma"], "lies in no folder"),
+        (["hi", "--save", "."], ". is a folder: name the file in it"),
+        (["hi", "--save", "/"], "/ is a folder"),
+        (["hi", "--save", "new/"], "new/ is a folder"),
+        (["hi", "--save", ""], "An empty name is a folder"),
         (["hi", "--model", "~nobody-of-that-name/model"], "There is no folder ~nobody-of-that-name/model"),
         (["--replay", "no-such-file.dgemma"], "could not be read"),
         (["--replay", __file__], "not a DGemma Play trace"),

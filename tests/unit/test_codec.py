@@ -6,6 +6,7 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,24 @@ def test_a_file_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> 
         codec.decode(bytes(2**20 + 1))
 
 
+def test_a_file_without_a_draft_is_refused(small: Trace) -> None:
+    header = json.loads(gzip.decompress(codec.encode(small)).partition(b"\n")[0]) | {"tracks": []}
+    with pytest.raises(TraceError, match="there is no draft in it"):
+        codec.decode(gzip.compress(json.dumps(header).encode() + b"\n"))
+
+
+def test_what_could_not_be_read_again_is_not_written(small: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TraceError, match="none of its drafts began"):
+        codec.encode(replace(small, tracks=()))
+    longest = replace(small, words=dict.fromkeys(small.words, "\u202e" * 1000))
+    size = len(gzip.decompress(codec.encode(longest)).partition(b"\n")[0]) + 1
+    monkeypatch.setattr(codec, "MAX_HEADER_BYTES", size)
+    assert codec.decode(codec.encode(longest)).words == longest.words
+    monkeypatch.setattr(codec, "MAX_HEADER_BYTES", size - 1)
+    with pytest.raises(TraceError, match="too large to be kept: its header would be over"):
+        codec.encode(longest)
+
+
 def set_track(name: str, value: Any) -> Callable[[dict[str, Any]], object]:
     return lambda header: header["tracks"][0].update({name: value})
 
@@ -190,6 +209,7 @@ def set_track(name: str, value: Any) -> Callable[[dict[str, Any]], object]:
         set_track("step", [0, 1, -1]),
         set_track("block", [0, 0, 1]),
         set_track("block", [0, 0, 2**70]),
+        lambda header: header["tracks"][1].update(block=[0, 0, 8192, 8192]),
         set_track("temperature", [0, 0, float("nan")]),
         set_track("seconds", [0, 0, -1]),
         set_track("seconds", [0, 0]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -209,6 +210,15 @@ def test_the_table_of_too_small_a_card_ends_in_what_to_do() -> None:
 
 def test_the_plan_of_a_small_model_is_told_in_smaller_units() -> None:
     assert "MiB" in table(str(ASSETS / "embedded"), "8GB")
+
+
+@pytest.mark.parametrize("name", ["models/[v2]/x", "[/b]", "[red]"])
+def test_a_models_name_is_no_markup(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path(name)
+    folder.mkdir(parents=True)
+    shutil.copyfile(ASSETS / "embedded" / "config.json", folder / "config.json")
+    assert table(name, "8GB").startswith(f"{name}, MiB by precision")
 
 
 def test_in_place_of_the_embedded_model_the_released_one_is_planned() -> None:

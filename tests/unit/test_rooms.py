@@ -17,7 +17,7 @@ from dgemma_play.checkpoints import ASSETS
 
 NO_TORCH = (
     *("errors", "settings", "trace", "codec", "analysis", "terminal", "__main__"),
-    *("recipes", "plan", "checkpoints", "hub", "plan_table", "quantize"),
+    *("recipes", "plan", "disk", "checkpoints", "hub", "plan_table", "quantize"),
 )
 
 
