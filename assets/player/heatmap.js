@@ -40,7 +40,7 @@ class Heatmap {
       const view = { g: context, width, height, cell, row: height / positions, ramps };
       this.drawMap(view, axis, positions, state.dark);
       this.drawRevisions(view, run, track, axis);
-      this.drawEnd(view, run, end, axis);
+      this.drawEnd(view, run, track, end, axis);
     });
     g.drawImage(layer, 0, 0, width, height);
     this.drawMarks({ g, width, height, cell, row: height / positions, ramps }, state, end);
@@ -82,12 +82,12 @@ class Heatmap {
     }
   }
 
-  drawEnd({ g, width, cell, ramps }, run, slot, axis) {
+  drawEnd({ g, width, cell, ramps }, run, track, slot, axis) {
     const x = (slot + 0.5) * cell + 8;
     if (run.live || slot >= axis.slots - 1 || x > width - 50) return;
     g.fillStyle = ramps.ink3;
     g.font = `11px ${ramps.sans}`;
-    g.fillText("finished", x, 14);
+    g.fillText(["stopped", "failed"].includes(track.ended) ? track.ended : "finished", x, 14);
   }
 
   /** The rows of what is hovered and held, and the playhead. */

@@ -23,7 +23,7 @@ class Inspector {
 }
 
 function hintParts() {
-  return [el("h2", "", "Token"), el("p", "state", "Point at a word to see its rivals and its story through the steps; click to hold it.")];
+  return [el("h2", "", "Token"), el("p", "state", "Point at a word to see its rivals and its story through the steps; click to hold it. The keys , and . walk from word to word.")];
 }
 
 function wordParts(run, track, index, position) {
