@@ -73,8 +73,10 @@ def _check_place(file: str) -> None:
         folder, there = path.is_dir(), path.parent.is_dir()
     except OSError:  # a name that is too long, a folder that is not ours
         folder = there = False
+    if not file:
+        raise TraceError("--save takes the name of a file, as in run.dgemma.")
     if folder or file.endswith(("/", os.sep)):
-        raise TraceError(f"{file or 'An empty name'} is a folder: name the file in it, as in run.dgemma.")
+        raise TraceError(f"{file} is a folder: name the file in it, as in run.dgemma.")
     if not there:
         raise TraceError(f"{file} lies in no folder that is there: make it, or save elsewhere.")
     if not os.access(path.parent, os.W_OK):

@@ -85,11 +85,11 @@ def _broken(folder: Path, why: str) -> BrokenCopyError:
 def write(model: Any, checkpoint: Checkpoint, recipe: Recipe, target: Path) -> None:
     """Write the loaded `model` as a copy; `target` appears whole, at the end. Raises `LoadError`."""
     tensors = dict(_tensors(model))
+    _sweep(target)
     check_space(target, sum(tensor.nbytes for tensor in tensors.values()))
     part = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target)
         part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))
         _fill(part, tensors, checkpoint, recipe)
         part.chmod(0o755)
@@ -108,8 +108,8 @@ def write(model: Any, checkpoint: Checkpoint, recipe: Recipe, target: Path) -> N
 
 def _sweep(target: Path) -> None:
     """Delete what processes that were killed left of a copy; a young one may be another's at work."""
-    for left in target.parent.glob(f".{target.name}.*.part"):
-        with contextlib.suppress(OSError):  # another process was quicker
+    with contextlib.suppress(OSError):  # another process was quicker, or there is no such place
+        for left in target.parent.glob(f".{target.name}.*.part"):
             if time.time() - left.stat().st_mtime > FORSAKEN:
                 shutil.rmtree(left, ignore_errors=True)
 

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 def cached(name: str) -> Path | None:
-    """The newest snapshot of a model in the Hub's cache, whole or not; no network."""
+    """The newest snapshot of a model in the Hub's cache, from older clients with gaps, too; no network."""
     _check_name(name)
     try:
         # Of the same files as the download: the client knows of all others that they are missing.

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -95,23 +94,26 @@ class Loaded:
         """The ids that end a text: the generation config's, else the tokenizer's."""
         eos = self.model.generation_config.eos_token_id
         eos = self.tokenizer.eos_token_id if eos is None else eos
-        return () if eos is None else tuple(eos) if isinstance(eos, list | tuple) else (eos,)
+        return _ids(eos)
 
     @property
     def sampler_defaults(self) -> dict[str, int | float]:
         """The checkpoint's own sampler settings, in the names of `Settings`; unset ones are left out."""
-        config = self.model.generation_config
-        bound = config.sampler_config
-        values = {
-            "steps": config.max_denoising_steps,
-            "t_max": config.t_max,
-            "t_min": config.t_min,
-            "entropy_bound": bound and bound.entropy_bound,
-            "stability_threshold": config.stability_threshold,
-            "confidence_threshold": config.confidence_threshold,
-            "max_new_tokens": config.max_new_tokens,
-        }
-        return {name: value for name, value in values.items() if value is not None}
+        return _sampler_defaults(self.model.generation_config)
+
+
+def _sampler_defaults(config: DiffusionGemmaGenerationConfig) -> dict[str, Any]:
+    bound = config.sampler_config
+    values = {
+        "steps": config.max_denoising_steps,
+        "t_max": config.t_max,
+        "t_min": config.t_min,
+        "entropy_bound": bound and bound.entropy_bound,
+        "stability_threshold": config.stability_threshold,
+        "confidence_threshold": config.confidence_threshold,
+        "max_new_tokens": config.max_new_tokens,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def load(name_or_path: str = EMBEDDED, precision: str = "auto", device: str = "auto") -> Loaded:
@@ -130,7 +132,7 @@ def load(name_or_path: str = EMBEDDED, precision: str = "auto", device: str = "a
     if chosen.type == "cpu" and checkpoint.bytes < SMALL:
         # Measured: with busy neighbours two threads make the embedded model 13 to 21 times slower than one.
         torch.set_num_threads(1)
-    loaded = Loaded(
+    return Loaded(
         model=model,
         tokenizer=tokenizer,
         name=name_or_path,
@@ -140,19 +142,10 @@ def load(name_or_path: str = EMBEDDED, precision: str = "auto", device: str = "a
         rows=rows,
         reasons=(device_reason, reason, *notes),
     )
-    _check_defaults(loaded)
-    return loaded
 
 
-def _check_defaults(loaded: Loaded) -> None:
-    """Raises `LoadError` for a generation config in which something else stands for a number."""
-    values = [*loaded.sampler_defaults.items(), *(("eos_token_id", number) for number in loaded.eos_ids)]
-    for name, value in values:
-        if type(value) not in (int, float) or not isfinite(value):
-            raise LoadError(
-                f"{loaded.name}: its generation_config.json gives {value!r:.40} as {name}, which is no number"
-                " that makes sense. Correct it, or copy that file again."
-            )
+def _ids(eos: Any) -> tuple[Any, ...]:
+    return () if eos is None else tuple(eos) if isinstance(eos, list | tuple) else (eos,)
 
 
 def pick_device(name: str) -> tuple[torch.device, str]:
@@ -216,6 +209,7 @@ def _needs_a_gpu(config: Mapping[str, Any], device: torch.device) -> str:
 
 
 def _tokenizer(checkpoint: Checkpoint) -> Any:
+    # It would read the config itself, and be blamed for what is wrong there.
     config = _read(DiffusionGemmaConfig, checkpoint, "config.json")
     tokenizer = _read(AutoTokenizer, checkpoint, "tokenizer", config=config)
     if not tokenizer.chat_template:
@@ -264,9 +258,7 @@ def _assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> A
         config = _read(DiffusionGemmaConfig, checkpoint, "config.json")
         model = quantization.skeleton(config, recipe)
         if (checkpoint.folder / "generation_config.json").exists():
-            model.generation_config = _read(
-                DiffusionGemmaGenerationConfig, checkpoint, "generation_config.json"
-            )
+            model.generation_config = _generation_config(checkpoint)
         with memory_errors(), _progress(checkpoint) as advance:
             for shard in checkpoint.shards:
                 with safe_open(shard.path, "pt", device="cpu") as file:
@@ -286,6 +278,19 @@ def _assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> A
     return model
 
 
+def _generation_config(checkpoint: Checkpoint) -> DiffusionGemmaGenerationConfig:
+    """Raises `LoadError` where something else stands for a number: before a copy takes it over."""
+    config = _read(DiffusionGemmaGenerationConfig, checkpoint, "generation_config.json")
+    ends = (("eos_token_id", number) for number in _ids(config.eos_token_id))
+    for name, value in (*_sampler_defaults(config).items(), *ends):
+        if type(value) not in (int, float) or not abs(value) < 1e9:
+            raise LoadError(
+                f"{checkpoint.name}: its generation_config.json gives {value!r:.40} as {name}, which is no"
+                f" number that makes sense. Correct it in {checkpoint.folder}, or copy that file again."
+            )
+    return config
+
+
 def _read(reader: Any, checkpoint: Checkpoint, what: str, **options: Any) -> Any:
     """What transformers makes of a file of a checkpoint. Raises `LoadError`."""
     try:
@@ -297,7 +302,7 @@ def _read(reader: Any, checkpoint: Checkpoint, what: str, **options: Any) -> Any
 def _said(error: Exception) -> str:
     """What another library's error says, on one line; a lone word, such as a key, has its kind beside it."""
     said = shorten(str(error), 200, placeholder=" …")
-    return said if " " in said else repr(error)
+    return said if " " in said.removesuffix(" …") else f"{error!r:.200}"
 
 
 def _is_text(name: str) -> bool:

@@ -47,10 +47,9 @@ globalThis.DGemmaPage = (() => {
     if (matchMedia("(max-width: 760px)").matches) byId("player-root").scrollIntoView();
   }
 
-  /** Stop lies where Generate was: the second half of a double click is not meant for it. */
-  function stop(event) {
+  /** Generate and Stop take each other's place: half of a double click on one is not meant for the other. */
+  function single(event) {
     if (event.detail > 1) event.stopImmediatePropagation();
-    else stopping = true;
   }
 
   function idle() {
@@ -247,6 +246,14 @@ globalThis.DGemmaPage = (() => {
     return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   }
 
+  /** As a key asks for it: Gradio takes a typed number when its box loses the focus. */
+  function generate() {
+    const box = document.activeElement;
+    if (box?.type === "number") box.blur();
+    byId("generate")?.click();
+    if (box?.type === "number") box.focus();
+  }
+
   // --- once everything stands -------------------------------------------------------------------------
 
   function ready() {
@@ -255,8 +262,11 @@ globalThis.DGemmaPage = (() => {
       requestAnimationFrame(ready);
       return;
     }
+    for (const id of ["generate", "stop"]) byId(id).addEventListener("click", single, true);
     byId("generate").addEventListener("click", busy);
-    byId("stop").addEventListener("click", stop, true);
+    byId("stop").addEventListener("click", () => {
+      stopping = true;
+    });
     byId("fold").addEventListener("click", () => {
       const open = document.body.classList.toggle("page-settings");
       byId("fold").setAttribute("aria-expanded", String(open));
@@ -292,9 +302,7 @@ globalThis.DGemmaPage = (() => {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey) {
       event.preventDefault();
-      // Gradio takes a typed number when its box loses the focus.
-      if (document.activeElement?.type === "number") document.activeElement.blur();
-      if (!isBusy()) byId("generate")?.click();
+      if (!isBusy()) generate();
     } else if (event.key === "Escape" && isBusy() && !event.isComposing && !document.querySelector("dialog[open]")) {
       event.preventDefault(); // the player leaves it alone
       byId("stop")?.click();

@@ -1,7 +1,9 @@
-/* What buttons, keys and pointers do. Each returns true, so that a key knows it was used. */
+/* What buttons, keys and pointers do. What a key may ask for returns whether it was used. */
 
 /** A token under the pointer is inspected after this. */
 const PEEK_MILLISECONDS = 300;
+/** What was copied is ticked off for so long. */
+const DONE_MILLISECONDS = 2000;
 
 /** @param {Player} player */
 function createActions(player) {
@@ -151,11 +153,14 @@ function draftActions(player, ask) {
     stop: () => ask("stop"),
     stopDraft: (draft) => ask("stop_draft", { draft }),
     figure: (kind) => ask("figure", { kind, draft: state.draft }),
-    async copy(draft) {
+    async copy(draft, pressed) {
       const text = textOfTrack(state.run, state.run.tracks[draft]);
       if (text === null) return player.tell(`Draft ${draft + 1} has no text.`);
-      const done = await copyText(text);
-      return player.tell(done ? `Draft ${draft + 1} copied.` : NOT_COPIED, !done);
+      if (!(await copyText(text))) return player.tell(NOT_COPIED, true);
+      player.bar.say(`Draft ${draft + 1} copied.`);
+      const icon = pressed.querySelector("svg");
+      drawIcon(icon, "done");
+      return setTimeout(() => drawIcon(icon, "copy"), DONE_MILLISECONDS);
     },
     keep(draft) {
       if (draft >= 0 && state.run) player.shelf.toggle(player, draft);

@@ -98,7 +98,7 @@ class Bar {
     this.legend.replaceChildren(...legends[colour]);
   }
 
-  /** The one thing a screen reader is told, at start, stop and end. */
+  /** The one thing a screen reader is told: at start, stop and end, and what a key has done. */
   say(sentence) {
     setText(this.status, sentence);
   }

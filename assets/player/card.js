@@ -15,7 +15,7 @@ class Card {
     const acts = el(
       "div",
       "acts",
-      button(`Copy draft ${draft + 1}`, { icon: "copy", act: () => act.copy(draft) }),
+      button(`Copy draft ${draft + 1}`, { icon: "copy", act: (event) => act.copy(draft, event.currentTarget) }),
       button(`Open draft ${draft + 1}`, { icon: "open", act: () => act.open(draft) }),
       this.stop,
     );
@@ -109,6 +109,8 @@ class Card {
   /** After a change of layout: whether there is more text than the card shows. */
   checkOverflow() {
     const { host } = this.sheet;
+    // The fade brings a padding of its own.
+    this.element.classList.remove("more");
     const more = host.scrollHeight > host.clientHeight + 4;
     this.element.classList.toggle("more", more);
     if (more) this.sheet.findFold();

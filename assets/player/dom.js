@@ -13,6 +13,7 @@ const ICONS = {
   figure: [["path", { d: "M3.5 3.5v13h13M6.5 13l3-4 3 2 4-5.5" }]],
   download: [["path", { d: "M10 3.500v9M6.500 9.500l3.500 3.500 3.500-3.500M4 16.500h12" }]],
   runs: [["path", { d: "M4 5h12M4 10h12M4 15h7" }]],
+  done: [["path", { d: "M4 10.500l4 4 8-9" }]],
   close: [["path", { d: "M5 5l10 10M15 5L5 15" }]],
 };
 
@@ -26,7 +27,6 @@ function el(tag, name, ...children) {
 
 function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("class", `dg-icon dg-icon-${name}`);
   svg.setAttribute("viewBox", "0 0 20 20");
   svg.setAttribute("aria-hidden", "true");
   drawIcon(svg, name);
@@ -34,6 +34,7 @@ function icon(name) {
 }
 
 function drawIcon(svg, name) {
+  svg.setAttribute("class", `dg-icon dg-icon-${name}`);
   svg.replaceChildren(
     ...ICONS[name].map(([tag, attributes]) => {
       const shape = document.createElementNS(SVG, tag);

@@ -12,7 +12,7 @@ class Focus {
     const back = button("Back to the wall", { icon: "back", text: "Wall", act: () => act.close() });
     this.keep = button("Keep this draft", { icon: "star", text: "Keep", act: () => act.keep(this.draft) });
     this.keep.classList.add("dg-star");
-    this.copy = button("Copy the text", { icon: "copy", text: "Copy", act: () => act.copy(this.draft) });
+    this.copy = button("Copy the text", { icon: "copy", text: "Copy", act: (event) => act.copy(this.draft, event.currentTarget) });
     this.stop = button("Stop this draft", { icon: "stop", text: "Stop this one", act: () => act.stopDraft(this.draft) });
     this.figures = [
       button("Open the heatmap as a figure", { icon: "figure", text: "Heatmap", act: () => act.figure("heatmap") }),

@@ -12,10 +12,10 @@ function makePlace(p) {
   const was = { name: "t off", text: DOT, lead: "", noise: "", pad: 0, was: "" };
   const write = (name, word, lead, noise, pad, earlier) => {
     if (was.name !== name) {
-      span.className = was.name = name;
       // A canvas ends in dozens of dots.
       if (name === CLASS.end) span.setAttribute("aria-hidden", "true");
-      else span.removeAttribute("aria-hidden");
+      else if (was.name === CLASS.end) span.removeAttribute("aria-hidden");
+      span.className = was.name = name;
     }
     if (was.text !== word) text.data = was.text = word;
     if (was.lead !== lead) gap.data = was.lead = lead;

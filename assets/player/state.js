@@ -203,7 +203,7 @@ function draftIn(run, { run: before, draft }) {
   return seed === null ? draft : run.tracks.findIndex((track) => track.seed === seed);
 }
 
-/** By the seed: a draft that never began is not in the file, and those after it move up. */
+/** By the seed: in a file a draft may stand elsewhere than in the run. */
 const keptKey = (run, track) => `${run.id}/${track.seed ?? track.draft}`;
 
 /** What was asked: the last message. */

@@ -176,9 +176,8 @@ function meanStats(run, frameIndices) {
 /** Rank of a word among a position's five rivals, from 1; 0 if beyond the five; null where the rivals are not known. */
 function rankOf(frame, position, word) {
   if (word === frame.best[position]) return 1;
-  if (!frame.rivals) return null;
-  const at = frame.rivals.at[position];
-  if (at < 0) return 0;
+  const at = frame.rivals ? frame.rivals.at[position] : -1;
+  if (at < 0) return null;
   for (let k = 0; k < 5; k++) if (frame.rivals.words[at + k] === word) return k + 1;
   return 0;
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +32,7 @@ def test_a_rule_stands_where_a_block_begins() -> None:
     assert [shape.x0 for shape in figures.heatmap(TRACE, 0).layout.shapes] == [8.5]
 
 
-def test_a_file_of_very_many_blocks_is_drawn_in_a_moment() -> None:
+def test_the_rules_of_very_many_blocks_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     track = TRACE.tracks[0]
     blocks = np.arange(track.canvas_ids.size, dtype=np.int32)  # of one token, and of its noise alone
     columns = {
@@ -45,10 +44,9 @@ def test_a_file_of_very_many_blocks_is_drawn_in_a_moment() -> None:
     ended = ("",) * len(blocks)
     crafted = replace(track, block=blocks, canvas_ended=ended, **still, **columns)
     trace = replace(TRACE, canvas_length=1, tracks=(crafted,))
-    started = time.monotonic()
+    monkeypatch.setattr(figures.go.Figure, "add_shape", None)  # one by one they take minutes
     for figure in (figures.heatmap(trace, 0), figures.timeline(trace)):
         assert [rule.x0 for rule in figure.layout.shapes] == [block - 0.5 for block in blocks[1:]]
-    assert time.monotonic() - started < 10
 
 
 def test_the_timeline_has_two_lines_per_draft_and_leaves_out_the_noise() -> None:

@@ -142,6 +142,7 @@ SPOILED: list[tuple[Callable[[Path], object], str]] = [
         rewrite("generation_config.json", "t_max", value=float("nan")),
         "gives nan as t_max, which is no number",
     ),
+    (rewrite("generation_config.json", "max_denoising_steps", value=10**400), "as steps, which is no"),
     (rewrite("generation_config.json", "eos_token_id", value=[1, "x"]), "gives 'x' as eos_token_id"),
     (rewrite("generation_config.json", "max_new_tokens", value="x"), "its generation_config.json can't be"),
     (lambda f: (f / "generation_config.json").write_text("[]"), "its generation_config.json can't be read"),

@@ -209,7 +209,7 @@ def test_a_run_can_be_saved_as_a_page_that_replays_it(
         (["hi", "--save", "."], ". is a folder: name the file in it"),
         (["hi", "--save", "/"], "/ is a folder"),
         (["hi", "--save", "new/"], "new/ is a folder"),
-        (["hi", "--save", ""], "An empty name is a folder"),
+        (["hi", "--save", ""], "--save takes the name of a file"),
         (["hi", "--model", "~nobody-of-that-name/model"], "There is no folder ~nobody-of-that-name/model"),
         (["--replay", "no-such-file.dgemma"], "could not be read"),
         (["--replay", __file__], "not a DGemma Play trace"),

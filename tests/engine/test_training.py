@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -95,6 +96,35 @@ def test_a_share_of_the_noise_echoes_what_is_shown() -> None:
     assert ((echoes == 7) | (echoes == tokenizer.PAD)).float().mean() < 0.01  # hidden, or padding
     plain = objective.corrupted(before, canvas, noisy, 10_000, echo=0.0)
     assert (plain[:, 1:] < 10).float().mean() < 0.01
+
+
+def test_where_the_first_pass_is_sure_the_second_canvas_has_its_choice() -> None:
+    torch.manual_seed(0)
+    target, choice, sure = 7, 5, torch.arange(20) < 10
+
+    class Sure:
+        config = SimpleNamespace(vocab_size=10_000)
+        canvases: ClassVar[list[Tensor]] = []
+
+        def __call__(self, _: Tensor, canvas: Tensor, *rest: Any) -> Any:
+            self.canvases.append(canvas)
+            return SimpleNamespace(balance=0.0)
+
+        def soft(self, *_: Any) -> tuple[Any, Tensor, Tensor]:
+            entropy = torch.where(sure, 0.0, 1.0).expand(400, -1)
+            return None, entropy, torch.full((400, 20), choice)
+
+        def loss(self, *_: Any) -> float:
+            return 0.0
+
+    forward: Any = Sure()
+    recipe = objective.Recipe(by_confidence=1.0, echo=0.0, infill=0.0, sure=0.1)
+    objective.loss(forward, torch.full((400, 24), target), 4, recipe, self_conditioned=True)
+    second = Sure.canvases[-1]
+    assert (second[:, sure] == choice).float().mean() > 0.3
+    assert (second[:, ~sure] == target).float().mean() > 0.05
+    assert not (second[:, sure] == target).float().mean() > 0.01
+    assert not (second[:, ~sure] == choice).float().mean() > 0.01
 
 
 def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
