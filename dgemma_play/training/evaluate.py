@@ -29,6 +29,7 @@ _TABLES = ("kinds", "forms", "english", "infill", "steps", "samplers", "diversit
 _SAMPLERS: dict[str, dict[str, Any]] = {
     "0.8 → 0.4, bound 0.1, stop 0.005": {},
     "0.6 → 0.3, bound 0.1, stop 0.005": {"t_max": 0.6, "t_min": 0.3},
+    "1.0 → 0.4, bound 0.1, stop 0.005": {"t_max": 1.0},
     "1.0 → 0.6, bound 0.1, stop 0.02": {"t_max": 1.0, "t_min": 0.6, "confidence_threshold": 0.02},
     "1.2 → 0.7, bound 0.1, stop 0.05": {"t_max": 1.2, "t_min": 0.7, "confidence_threshold": 0.05},
     "1.4 → 0.8, bound 0.1, stop 0.05": {"t_max": 1.4, "t_min": 0.8, "confidence_threshold": 0.05},
