@@ -545,6 +545,7 @@ def test_a_kept_draft_that_is_removed_leaves_the_focus_in_the_list(visit: Callab
     dialog = page.get_by_role("dialog")
 
     dialog.get_by_role("button", name="Remove").first.click()
+    expect(dialog.locator("article")).to_have_count(1)
     expect(dialog.get_by_role("button", name="Copy", exact=True)).to_be_focused()
     dialog.get_by_role("button", name="Remove").click()
 
