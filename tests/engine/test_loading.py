@@ -506,7 +506,7 @@ def test_a_copy_that_could_not_be_loaded_is_read_no_further(
     ("name", "kept_in"),
     [
         (RELEASED, "google--diffusiongemma-26B-A4B-it"),
-        ("/home/ada/models/my model/", "home--ada--models--my model"),
+        ("/data/models/my model/", "data--models--my model"),
         ("../model", "model"),
         (r"C:\models\dg", "C----models--dg"),
         (r"..\dg", "dg"),
