@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
@@ -34,11 +42,12 @@ class Bucket:
 
 _FILE = "corpus.pt"
 _VOCABULARY_EXAMPLES = 60_000
+_PART = 20_000  # examples that one process draws at a time
 _HELD_OUT = 900
 SHAPES = ((26, CANVAS, 24), (26, 44, 32), (26, 28, 44), (96, CANVAS, 12))  # prompt, canvas, batch
 
 
-def draw(count: int, seed: int, stand_ins: bool = True) -> list[grammar.Example]:
+def draw(count: int, seed: int | str, stand_ins: bool = True) -> list[grammar.Example]:
     """Examples of all forms by their weights; without stand-ins each is about a subject that suits it."""
     rng = random.Random(seed)
     return [grammar.sample(rng, stand_ins=stand_ins) for _ in range(count)]
@@ -82,7 +91,9 @@ def rows_of(
     return [(prompt + answer[:start], answer[start : start + CANVAS]) for start in starts]
 
 
-def encode(fast: PreTrainedTokenizerFast, examples: Iterable[grammar.Example], seed: int) -> list[Bucket]:
+def encode(
+    fast: PreTrainedTokenizerFast, examples: Iterable[grammar.Example], seed: int | str
+) -> list[Bucket]:
     """Each canvas goes to the smallest bucket that holds it, or by chance (`FULL_SHARE`) to the first.
 
     What fits none is left out.
@@ -108,19 +119,45 @@ def encode(fast: PreTrainedTokenizerFast, examples: Iterable[grammar.Example], s
 
 
 def prepare(folder: Path, count: int, seed: int) -> tuple[PreTrainedTokenizerFast, list[Bucket], Bucket]:
-    """Draw and encode the examples, once per run folder."""
+    """Draw and encode the examples on all cores, once per run folder."""
     if not (folder / _FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        examples = draw(count, seed)
-        fast = tokenizer.build(corpus_vocabulary(examples[:_VOCABULARY_EXAMPLES]))
+        parts = [(min(_PART, count - first), f"{seed}.{first}") for first in range(0, count, _PART)]
+        with _processes(len(parts)) as each:
+            first_parts = each(_draw_part, parts[: _VOCABULARY_EXAMPLES // _PART])
+            fast = tokenizer.build(corpus_vocabulary([example for part in first_parts for example in part]))
+            encoded = list(each(partial(_encode_part, fast.backend_tokenizer.to_str()), parts))
         content = {
             "tokenizer": fast.backend_tokenizer.to_str(),
-            "buckets": [asdict(bucket) for bucket in encode(fast, examples, seed=1)],
+            "buckets": [
+                asdict(Bucket(*shape, torch.from_numpy(np.concatenate(rows))))
+                for shape, rows in zip(SHAPES, zip(*encoded, strict=True), strict=True)
+            ],
             "held_out": asdict(encode(fast, draw(_HELD_OUT, seed + 1), seed=2)[0]),
         }
         torch.save(content, folder / f"{_FILE}.part")
         (folder / f"{_FILE}.part").replace(folder / _FILE)
     return load(folder)
+
+
+@contextmanager
+def _processes(parts: int) -> Iterator[Any]:
+    """A `map` over as many processes as there are cores; for a single part, the plain one."""
+    if parts == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        yield pool.map
+
+
+def _draw_part(part: tuple[int, str]) -> list[grammar.Example]:
+    return draw(*part)
+
+
+def _encode_part(words_of: str, part: tuple[int, str]) -> list[NDArray[np.int16]]:
+    """The rows of a part per bucket, for the tokenizer whose JSON is `words_of`."""
+    fast = tokenizer.wrap(tokenizer.Tokenizer.from_str(words_of))
+    return [bucket.rows.numpy() for bucket in encode(fast, draw(*part), seed=part[1])]
 
 
 def load(folder: Path) -> tuple[PreTrainedTokenizerFast, list[Bucket], Bucket]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion, PreTrainedTokenizerFast
 from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     DiffusionGemmaGenerationConfig,
@@ -20,9 +22,11 @@ from dgemma_play.training.tokenizer import BOI, BOS, EOI, EOS, IMAGE, PAD
 
 CANVAS = 64
 LAYERS = 6
+EXPERTS, TOP_EXPERTS, EXPERT_WIDTH = 8, 2, 128
 _LAYER = re.compile(r"(?<=layers\.)\d+(?=\.)")
 # The norms behind attention and feed-forward: with zeros there, both add nothing.
 _ENDS_A_LAYER = ("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")
+_ROUTER_SPREAD = 0.05  # of the trained router's own spread, see `_grown`
 
 #: The class has a vision tower; ours is a dummy, a few hundred weights that text never reaches.
 NO_VISION: Mapping[str, Any] = {
@@ -40,7 +44,11 @@ NO_VISION: Mapping[str, Any] = {
 
 
 def config(vocabulary: int) -> DiffusionGemmaConfig:
-    """Hidden 128, six layers, two experts: small, because at minutes of CPU more steps beat more width."""
+    """Hidden 128, six layers, two of eight experts per token.
+
+    A laptop's seconds bound width and depth: 8 drafts of 48 passes in 8 s. Experts that a token does not
+    take cost no time, so that is where the templates of the corpus find room.
+    """
     return DiffusionGemmaConfig(
         text_config={
             "vocab_size": vocabulary,
@@ -55,9 +63,9 @@ def config(vocabulary: int) -> DiffusionGemmaConfig:
             "max_position_embeddings": 2048,
             "sliding_window": 512,
             "layer_types": ["sliding_attention"] * (LAYERS - 1) + ["full_attention"],
-            "num_experts": 2,
-            "top_k_experts": 1,
-            "moe_intermediate_size": 32,
+            "num_experts": EXPERTS,
+            "top_k_experts": TOP_EXPERTS,
+            "moe_intermediate_size": EXPERT_WIDTH,
             "pad_token_id": PAD,
             "eos_token_id": EOS,
             "bos_token_id": BOS,
@@ -97,7 +105,8 @@ def take_over(model: Any, tokens: Sequence[str], trained: Any, trained_tokens: S
     """Copy a trained checkpoint's weights; a token keeps its row wherever it stands in the new vocabulary.
 
     Rows of new tokens are drawn like the trained rows, with their mean and spread per dimension. Layers
-    that the checkpoint lacks stand before its last one and change nothing yet; it can't have more.
+    that the checkpoint lacks stand before its last one and change nothing yet; it can't have more. Nor do
+    more and wider experts, see `_grown`.
     """
     rows = trained.get_input_embeddings().weight
     old = {token: index for index, token in enumerate(trained_tokens)}
@@ -110,12 +119,33 @@ def take_over(model: Any, tokens: Sequence[str], trained: Any, trained_tokens: S
     state = model.state_dict()
     for key, weight in (trained.state_dict() | dict.fromkeys(tables, taken)).items():
         moved = "vision" not in key and f"layers.{old_last}." in key
-        state[_LAYER.sub(str(new_last), key) if moved else key] = weight
+        key = _LAYER.sub(str(new_last), key) if moved else key
+        state[key] = _grown(key, weight, state[key])
     new = [f"layers.{index}." for index in range(old_last, new_last)]
     for key in state:
         if key.endswith(_ENDS_A_LAYER) and "vision" not in key and any(layer in key for layer in new):
             state[key] = torch.zeros_like(state[key])
     model.load_state_dict(state)
+
+
+def _grown(key: str, weight: Tensor, drawn: Tensor) -> Tensor:
+    """A trained weight in the shape of the one `drawn` for its place: the copies of an expert stand together.
+
+    A token whose router chose an expert now takes copies of it, which say the same together. What is new
+    inside an expert has drawn rows in and zeros out. Only the router's copies differ a little, so that
+    each is chosen by some tokens and learns its own.
+    """
+    if weight.shape == drawn.shape:
+        return weight
+    copied = weight.repeat_interleave(len(drawn) // len(weight), 0)
+    if key.endswith("router.proj.weight"):
+        return copied + _ROUTER_SPREAD * copied.std() * torch.randn_like(copied)
+    if copied.shape == drawn.shape:
+        return copied
+    if key.endswith("down_proj"):
+        return functional.pad(copied, (0, drawn.shape[-1] - copied.shape[-1]))
+    halves = zip(copied.chunk(2, 1), drawn.chunk(2, 1), strict=True)  # gate, up
+    return torch.cat([torch.cat([old, new[:, old.shape[1] :]], 1) for old, new in halves], 1)
 
 
 def parameters(model: Any) -> dict[str, torch.nn.Parameter]:

@@ -124,15 +124,15 @@ def held_out(
 
     Below level 1 the pass is self-conditioned once, as in the sampler after its first pass.
     """
-    generator = torch.Generator().manual_seed(5)
+    rows = rows.long()
+    # Drawn on the CPU and for all rows, so that every device and batch scores the same canvases.
+    generator, shape = torch.Generator().manual_seed(5), rows[:, prompt:].shape
+    noisy = torch.rand(shape, generator=generator) < level
+    noise = torch.randint(0, forward.config.vocab_size, shape, generator=generator)
+    canvases = torch.where(noisy.to(rows.device), noise.to(rows.device), rows[:, prompt:])
     losses, hits = [], []
-    for part in rows.split(batch):
-        part = part.long()
+    for part, canvas in zip(rows.split(batch), canvases.split(batch), strict=True):
         before, targets = part[:, :prompt], part[:, prompt:]
-        # Drawn on the CPU, so that every device scores the same canvases.
-        noisy = (torch.rand(targets.shape, generator=generator) < level).to(targets.device)
-        noise = torch.randint(0, forward.config.vocab_size, targets.shape, generator=generator)
-        canvas = torch.where(noisy, noise.to(targets.device), targets)
         soft = None
         if level < 1:
             first = forward(before, canvas, before == PAD)

@@ -4,7 +4,7 @@ One command, fixed seeds. It uses a GPU where there is one, else one thread per 
 Two processes may train side by side and *gossip*: every few steps each publishes its weights and moves
 half-way to the other's latest. Nobody waits, so a busy core does not stall the other.
 
-The run folder holds the corpus, `state.<process>.pt` (weights, optimisers, clock, CPU generators) and
+The run folder holds the corpus, `state.<process>.pt` (weights, optimisers, clock, generators) and
 `checkpoint/`.
 `--resume` goes on from the state; with larger `--minutes` it trains further. `--from` starts from the
 weights of a finished checkpoint, whose tokens keep their rows wherever they stand in the new vocabulary.
@@ -16,7 +16,7 @@ import argparse
 import os
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from dgemma_play.training.optim import Muon
 
 _REPORT_STEPS = 250
 _GOSSIP_STEPS = 10
+_GPU_BATCH = 24  # see `Plan.batch`: smaller ones leave a GPU waiting for its launches
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Plan:
     warmup: int = 100  # steps
     hold: float = 0.25  # share of the time at full learning rate, before it falls linearly
     save_minutes: float = 5.0
+    batch: int | None = None  # times the batches of `corpus.SHAPES`; by default 1, on a GPU 24
     compiled: bool = True
     resume: bool = False
     start: Path | None = None
@@ -68,13 +70,17 @@ class Trainer:
     def __init__(self, plan: Plan, rank: int, device: torch.device) -> None:
         """Load the corpus, make the model (or take it from `plan.start` or the state)."""
         self.plan, self.rank, self.device = plan, rank, device
-        self.tokenizer, self.buckets, self.held_out = corpus.load(plan.out)
+        self.tokenizer, buckets, held_out = corpus.load(plan.out)
+        times = plan.batch or (_GPU_BATCH if device.type == "cuda" else 1)
+        self.buckets = [_on(device, bucket, times) for bucket in buckets]
+        self.held_out = _on(device, held_out, times)
         torch.manual_seed(plan.seed)  # the same start in every process
-        self.model: Any = model.create(len(self.tokenizer)).to(device)
+        self.model: Any = model.create(len(self.tokenizer))
         if plan.start is not None:
             trained = DiffusionGemmaForBlockDiffusion.from_pretrained(plan.start, dtype=torch.float32)
             known = tokenizer.tokens(PreTrainedTokenizerFast.from_pretrained(plan.start))
             model.take_over(self.model, tokenizer.tokens(self.tokenizer), trained, known)
+        self.model.to(device)
         self.forward = TrainingForward(self.model, torch.bfloat16, plan.compiled)
         self.muon, self.adam = optimisers(self.model, plan)
         self.weights = list(model.parameters(self.model).values())
@@ -93,15 +99,15 @@ class Trainer:
     def warm_up_shapes(self) -> None:
         """Compile every shape with and without self-conditioning, without changing a weight."""
         for bucket in self.buckets:
-            rows = bucket.rows[: bucket.batch].long().to(self.device)
+            rows = bucket.rows[: bucket.batch].long()
             for self_conditioned in (False, True):
                 objective.loss(
                     self.forward, rows, bucket.prompt, self.plan.recipe, self_conditioned
                 ).backward()
         self._clear()
 
-    def train_step(self) -> float:
-        """One step on one batch; returns its loss in nats."""
+    def train_step(self) -> Tensor:
+        """One step on one batch; returns its loss in nats, 0-d on the device: nobody waits for it here."""
         bucket, rows = self._batch()
         rate = self.plan.rate(self.progress, self.step)
         for optimiser in (self.muon, self.adam):
@@ -116,13 +122,16 @@ class Trainer:
         self._clear()
         self.step += 1
         self.seen += len(rows)
-        return loss.item()
+        return loss.detach()
 
     def scores(self) -> str:
         """Cross-entropy and accuracy on held-out canvases at four noise levels, as one line."""
         bucket = self.held_out
+        rows = bucket.rows[
+            : len(bucket.rows) // bucket.batch * bucket.batch
+        ]  # another shape would be compiled
         results = {
-            level: objective.held_out(self.forward, bucket.rows.to(self.device), bucket.prompt, level)
+            level: objective.held_out(self.forward, rows, bucket.prompt, level, bucket.batch)
             for level in (0.3, 0.6, 0.9, 1.0)
         }
         return "  ".join(f"noise {level}: {ce:.3f}/{hit:.3f}" for level, (ce, hit) in results.items())
@@ -137,6 +146,7 @@ class Trainer:
             "seconds": self.seconds,
             "seen": self.seen,
             "torch_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all(),
             "python_rng": self.rng.getstate(),
         }
         target = self.plan.out / f"state.{self.rank}.pt"
@@ -152,6 +162,7 @@ class Trainer:
         self.adam.load_state_dict(state["adam"])
         self.step, self.seconds, self.seen = state["step"], state["seconds"], state["seen"]
         torch.set_rng_state(state["torch_rng"])
+        torch.cuda.set_rng_state_all(state["cuda_rng"])
         self.rng.setstate(state["python_rng"])
 
     def _batch(self) -> tuple[corpus.Bucket, Tensor]:
@@ -164,14 +175,19 @@ class Trainer:
         index = self.rng.choices(range(len(self.buckets)), shares)[0]
         bucket = self.buckets[index]
         if len(self._order[index]) < bucket.batch:
-            self._order[index] = torch.randperm(len(bucket.rows))
+            self._order[index] = torch.randperm(len(bucket.rows)).to(self.device)
         chosen, self._order[index] = self._order[index].tensor_split([bucket.batch])
-        return bucket, bucket.rows[chosen].long().to(self.device)
+        return bucket, bucket.rows[chosen].long()
 
     def _clear(self) -> None:
         # None rather than zero: a weight that a step does not reach keeps its momentum untouched.
         self.muon.zero_grad(set_to_none=True)
         self.adam.zero_grad(set_to_none=True)
+
+
+def _on(device: torch.device, bucket: corpus.Bucket, times: int) -> corpus.Bucket:
+    """The bucket's rows on the device, in batches so many times larger, though none larger than all rows."""
+    return replace(bucket, rows=bucket.rows.to(device), batch=min(times * bucket.batch, len(bucket.rows)))
 
 
 def optimisers(network: Any, plan: Plan) -> tuple[Muon, torch.optim.AdamW]:
@@ -193,6 +209,7 @@ def run(rank: int, plan: Plan, gossip: Gossip) -> None:
     if rank > 0:
         os.nice(10)  # the second process takes only what others leave
     torch.set_num_threads(1)
+    torch.set_float32_matmul_precision("high")
     torch._dynamo.config.recompile_limit = 64  # four shapes, with and without gradient
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Trainer(plan, rank, device)
@@ -205,18 +222,19 @@ def run(rank: int, plan: Plan, gossip: Gossip) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=rank > 0 or not console.is_terminal) as bar:
         task = bar.add_task("training", total=1.0)
-        losses: list[float] = []
+        losses: list[Tensor] = []
         saved = trainer.seconds
         begun = time.monotonic() - trainer.seconds
         while trainer.progress < 1:
             losses.append(trainer.train_step())
             trainer.seconds = time.monotonic() - begun
-            bar.update(task, completed=trainer.progress, description=f"loss {losses[-1]:.3f}")
-            if trainer.step % _GOSSIP_STEPS == 0:
+            bar.update(task, completed=trainer.progress)
+            if plan.processes > 1 and trainer.step % _GOSSIP_STEPS == 0:
                 gossip.publish(rank, trainer.weights)
                 gossip.approach(rank, trainer.weights)
             if trainer.step % _REPORT_STEPS == 0 and rank == 0:
-                mean, cpu = sum(losses) / len(losses), time.process_time() / 60
+                mean, cpu = torch.stack(losses).mean().item(), time.process_time() / 60
+                bar.update(task, description=f"loss {mean:.3f}")
                 console.log(
                     f"step {trainer.step}  {trainer.seconds / 60:.1f} min (cpu {cpu:.1f})"
                     f"  examples {trainer.seen:,}  loss {mean:.3f}"
@@ -243,6 +261,7 @@ def parse(arguments: list[str] | None = None) -> Plan:
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--save-minutes", type=float, default=Plan.save_minutes)
     parser.add_argument("--peak", type=float, default=Plan.peak, help="share of the usual learning rates")
+    parser.add_argument("--batch", type=int, help="times the usual batches, by default 1, on a GPU 24")
     parser.add_argument("--no-compile", dest="compiled", action="store_false")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's state")
     parser.add_argument("--from", dest="start", type=Path, help="start from this checkpoint's weights")

@@ -32,7 +32,9 @@ Make = Callable[..., Any]
 
 def generated(loaded: Any, prompt: str, settings: Settings, seed: int) -> tuple[list[int], int]:
     """The new tokens that transformers' generate() writes at batch 1, and the passes that it makes."""
-    ids = torch.tensor([encode_prompt(loaded.tokenizer, ({"role": "user", "content": prompt},))])
+    ids = torch.tensor([encode_prompt(loaded.tokenizer, ({"role": "user", "content": prompt},))]).to(
+        loaded.device
+    )
     passes = 0
 
     def count(*_: object) -> None:

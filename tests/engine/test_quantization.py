@@ -53,7 +53,8 @@ def logits_of(model: Any) -> Tensor:
     ids = torch.randint(3, VOCAB, (8, 24), generator=generator)
     canvases = torch.randint(3, VOCAB, (8, 32), generator=generator)
     guess = torch.randn(8, 32, VOCAB, generator=generator)
-    return model(input_ids=ids, decoder_input_ids=canvases, self_conditioning_logits=guess).logits.float()
+    given = {"input_ids": ids, "decoder_input_ids": canvases, "self_conditioning_logits": guess}
+    return model(**{name: value.to(model.device) for name, value in given.items()}).logits.float()
 
 
 def stored_bytes(model: nn.Module, part: str = "") -> int:

@@ -162,6 +162,25 @@ def test_layers_that_a_checkpoint_does_not_have_change_nothing_at_first(
     assert torch.equal(grown, known)
 
 
+def test_more_and_wider_experts_than_a_checkpoint_has_say_the_same_at_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokens = tokenizer.vocabulary([" a", " fox", " gone"])
+    with monkeypatch.context() as smaller:
+        for name, value in {"EXPERTS": 2, "TOP_EXPERTS": 1, "EXPERT_WIDTH": 32}.items():
+            smaller.setattr(model, name, value)
+        trained = model.create(len(tokens)).eval()
+    taken = model.create(len(tokens)).eval()
+    model.take_over(taken, tokens, trained, tokens)
+    router = taken.model.decoder.layers[0].router.proj.weight
+    assert len(router.unique(dim=0)) == len(router) == model.EXPERTS
+    monkeypatch.setattr(model, "_ROUTER_SPREAD", 0.0)  # else a token between two experts takes one of each
+    model.take_over(taken, tokens, trained, tokens)
+    ids = torch.randint(0, len(tokens), (2, 40), generator=torch.Generator().manual_seed(0))
+    grown, known = (TrainingForward(network)(ids[:, :12], ids[:, 12:]).canvas for network in (taken, trained))
+    assert (grown - known).abs().max() < 1e-4
+
+
 def test_a_token_keeps_its_trained_row_wherever_it_stands_in_a_new_vocabulary() -> None:
     old = tokenizer.vocabulary([" a", " fox", " gone"])
     new = tokenizer.vocabulary([" new", " fox", " words", " a", *(f" word_{index}" for index in range(100))])
