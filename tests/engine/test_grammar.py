@@ -317,7 +317,8 @@ def test_a_verse_calls_its_topic_what_the_prompt_calls_it(form: str) -> None:
     for example in owned:
         topic = next(w for w, then in zip(example.asked, example.asked[1:], strict=False) if "'s" in then)
         phrase = re.search(rf"\w+'s (?:\w+ )?{topic}\b", example.prompt, re.IGNORECASE)
-        assert phrase and phrase[0].lower() in example.answer.lower(), example
+        assert phrase, example
+        assert phrase[0].lower() in example.answer.lower(), example
 
 
 @pytest.mark.parametrize("form", ["haiku", "couplet", "poem"])

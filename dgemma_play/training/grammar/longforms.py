@@ -193,7 +193,7 @@ def _described(rng: random.Random, topic: str) -> list[_Subject]:
         kin, _ = words.subjects()[topic]
         adjectives += kin.adjectives if kin.verse == "people" else kin.adjectives + of_things
     my, adjective = rng.choice(("my", "my", "our")), rng.choice(adjectives)
-    owner = rng.choice([owner for owner in _OWNERS if owner[:6] != topic[:6]])
+    owner = rng.choice([owner for owner in _OWNERS if not verses.mentions(owner, topic)])
     phrases = (
         (f"{my} {topic}", (topic,)),
         (f"{my} {owner} {topic}", (topic, owner)),

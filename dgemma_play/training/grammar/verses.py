@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -42,20 +42,18 @@ _FAMILIES_ANYWHERE = ("food", "feel", "people")  # of topics that may be found i
 
 
 def couplet(rng: random.Random, head: str, family: str, topics: Sequence[str]) -> str:
-    """Two lines about the topics that rhyme; neither tail nor second line repeats a word of the head."""
+    """Two lines about the topics that rhyme; if there is a choice, no word of the head is said again."""
     groups = tables.read("rhymes")[family]
     tails, seconds = ([elastic.pick(rng, line) for line in lines] for lines in groups)
     said = set(head.lower().split()) - {"a", "the"}
     told = said - _SMALL_WORDS
-    choices = [
+    rhymes = [(tail, second) for tail in tails for second in seconds if last_word(tail) != last_word(second)]
+    fresh = [
         (tail, second)
-        for tail in tails
-        for second in seconds
-        if last_word(tail) != last_word(second)
-        and not said & set(tail.split())
-        and not told & set(second.split())
+        for tail, second in rhymes
+        if not said & set(tail.split()) and not told & set(second.split())
     ]
-    tail, second = rng.choice(choices)
+    tail, second = rng.choice(fresh or rhymes)
     lines = (line.format_map(words.pronouns(*topics)) for line in (f"{head} {tail}", second))
     return ",\n".join(map(elastic.capital, lines)) + "."
 
@@ -119,9 +117,21 @@ def _openers(topic: str) -> tuple[str, ...]:
 
 def _with_phrase(lines: Iterable[str], phrase: str, count: int) -> tuple[str, ...]:
     """The lines that have so many syllables with the phrase, of their commonest length in tokens."""
-    filled = (line.format(t=phrase, n=phrase.removeprefix("the ")) for line in lines)
-    fitting = _by_length(line for line in filled if syllables(_any(line)) == count)
-    return max(fitting.values(), key=len)
+    name = phrase.removeprefix("the ")
+    fitting = defaultdict(list)
+    for line in lines:
+        about = name if "{n}" in line else phrase
+        rest_syllables, rest_tokens = _rest(line)
+        if rest_syllables + syllables(about) == count:
+            fitting[rest_tokens + elastic.length(about)].append(line.format(t=phrase, n=name))
+    return max((tuple(fitting[tokens]) for tokens in sorted(fitting)), key=len)
+
+
+@cache
+def _rest(line: str) -> tuple[int, int]:
+    """Syllables and tokens of a line without what it is about."""
+    rest = _any(line).format(t="", n="")
+    return syllables(rest), elastic.length(rest)
 
 
 def _by_length(lines: Iterable[str]) -> dict[int, tuple[str, ...]]:
