@@ -293,7 +293,8 @@ def haiku(rng: random.Random, topic: str | None = None) -> Example:
         "a poem of seventeen syllables",
         "a poem with five, seven and five syllables",
     )
-    prompt = ask(rng, "haiku", kinds, about, (" about ", " about ", " on "))
+    joins = (" about ", " with ", " on ") if others else (" about ", " about ", " on ")
+    prompt = ask(rng, "haiku", kinds, about, joins)
     return Example("haiku", prompt, answer, asked)
 
 

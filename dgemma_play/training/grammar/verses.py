@@ -11,32 +11,17 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from dgemma_play.training.grammar import elastic, tables, words
 
 TAIL_TOKENS, SECOND_TOKENS = 3, 7  # of the end of a couplet's first line, and of its second line
 # Words that may stand in both lines of a couplet, slots for pronouns among them.
 _SMALL_WORDS = frozenset(
-    (
-        "and",
-        "at",
-        "for",
-        "i",
-        "in",
-        "it",
-        "me",
-        "my",
-        "of",
-        "our",
-        "so",
-        "to",
-        "us",
-        "we",
-        "with",
-        "{s}",
-        "{o}",
-    )
+    [
+        *("and", "at", "for", "in", "of", "so", "to", "with"),
+        *("i", "it", "me", "my", "our", "us", "we", "{s}", "{o}"),
+    ]
 )
 _FAMILIES_ANYWHERE = ("food", "feel", "people")  # of topics that may be found in any place: tea, love, school
 
@@ -74,7 +59,7 @@ def last_word(line: str) -> str:
     return re.findall(r"[a-z]+", line.lower())[-1]
 
 
-@cache
+@lru_cache(maxsize=2048)  # there are many phrases
 def haiku_lines(topic: str, phrase: str = "") -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Templates for the three lines of a haiku about a topic; each line has one token length.
 
@@ -93,7 +78,6 @@ def haiku_lines(topic: str, phrase: str = "") -> tuple[tuple[str, ...], tuple[st
     return first, second[turn % len(second)], third[turn % len(third)]
 
 
-@cache
 def haiku_lines_for_two(
     topic: str, phrase: str, other_phrase: str
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
