@@ -85,13 +85,19 @@ def test_every_optional_word_is_sometimes_there_and_sometimes_not() -> None:
 
 
 def test_every_line_of_a_haiku_is_drawn_for_some_topic() -> None:
-    openers, haiku = tables.read("verse")["openers"][0], tables.read("haiku").values()
-    drawn, opened = set(), set()
-    for topic, (phrase, _) in words.verse_topics().items():
-        first, *others = verses.haiku_lines(topic)
+    verse, haiku = tables.read("verse"), tables.read("haiku").values()
+    openers = [line for group in verse["openers"] for line in group]
+    drawn, opened, beside = set(), set(), set()
+    phrases = {topic: phrase for topic, (phrase, _) in words.verse_topics().items()}
+    for topic, phrase in (*phrases.items(), ("boat", "my grandmother's boat")):
+        name = phrase.removeprefix("the ")
+        first, *others = verses.haiku_lines(topic, phrase)
         drawn.update(*others)
-        opened.update(opener for opener in openers if opener.format(t=phrase, n=topic) in first)
+        opened.update(opener for opener in openers if opener.format(t=phrase, n=name) in first)
+        _, seconds, _ = verses.haiku_lines_for_two("fox", "the fox", phrase)
+        beside.update(line for line in verse["beside"][0] if line.format(t=phrase) in seconds)
     assert set(openers) == opened
+    assert set(verse["beside"][0]) == beside
     assert {line for groups in haiku for group in groups for line in group} == drawn
 
 
@@ -169,12 +175,16 @@ def test_articles_follow_the_sound() -> None:
 
 
 def test_haiku_lines_have_five_seven_and_five_syllables() -> None:
-    openers, haiku = tables.read("verse")["openers"][0], tables.read("haiku").values()
-    lines = [*openers, *(line for groups in haiku for group in groups for line in group)]
+    verse, haiku = tables.read("verse"), tables.read("haiku").values()
+    groups = [*(verse[part] for part in ("openers", "beside", "together")), *haiku]
+    lines = [line for parts in groups for group in parts for line in group]
     for choice in (choice for line in lines for choice in elastic.alternatives(line)):
         assert len({verses.syllables(word) for word in choice}) == 1, choice
     for topic in (*words.verse_topics(), *longforms.names_in_verse()):
-        for lines, count in zip(verses.haiku_lines(topic), (5, 7, 5), strict=True):
+        phrase, _ = words.verse_topic(topic)
+        for_two = verses.haiku_lines_for_two(topic, phrase, phrase)
+        counts = (5, 7, 5, 5, 7, 5)
+        for lines, count in zip((*verses.haiku_lines(topic), *for_two), counts, strict=True):
             drawn = {elastic.pick(random.Random(seed), line) for seed in range(3) for line in lines}
             assert {verses.syllables(line) for line in drawn} == {count}, topic
 
@@ -270,9 +280,61 @@ def test_lines_of_a_haiku_about_a_stand_in_are_as_long_as_those_of_a_thing(
     thing = next(iter(words.kins()["things"].members))
     expected = [elastic.length(elastic.pick(random.Random(0), g[0])) for g in verses.haiku_lines(thing)[1:]]
     haiku = [e for e in examples if e.form == "haiku" and e.asked and e.asked[0] not in known]
-    assert len(haiku) > 10
-    for example in haiku:
+    about_one = [e for e in haiku if not about_two(e)]
+    assert len(about_one) > 10
+    for example in about_one:
         assert [elastic.length(line) for line in example.answer.splitlines()[1:]] == expected, example
+
+
+def about_two(example: grammar.Example) -> bool:
+    """Whether a haiku is about two: its last line is one of those that fit any two."""
+    lines = tables.read("verse")["together"][0]
+    patterns = [elastic._ALTERNATIVES.sub("[a-z]+", line) for line in lines]
+    return any(re.fullmatch(p, example.answer.splitlines()[-1], re.IGNORECASE) for p in patterns)
+
+
+def test_a_haiku_about_two_holds_one_in_its_first_line_and_the_other_in_its_second() -> None:
+    rng = random.Random(0)
+    haiku = [longforms.haiku(rng) for _ in range(1000)]
+    for_two = [e for e in haiku if about_two(e)]
+    assert 0.15 < len(for_two) / len(haiku) < 0.25
+    for example in for_two:
+        first, second, third = example.answer.splitlines()
+        one, *_ = example.asked
+        assert verses.mentions(first, one) == 1, example
+        assert [w for w in example.asked if holds(second, w) and not holds(first, w)], example
+        assert elastic.length(third) == 4
+    for lines in verses.haiku_lines_for_two("cat", "the cat", "the moon"):
+        assert len({elastic.length(elastic.pick(rng, line)) for line in lines}) == 1
+
+
+@pytest.mark.parametrize("form", ["haiku", "couplet", "poem"])
+def test_a_verse_calls_its_topic_what_the_prompt_calls_it(form: str) -> None:
+    rng = random.Random(0)
+    drawn = [grammar.sample(rng, form) for _ in range(600)]
+    owned = [e for e in drawn if any(word.endswith("'s") for word in e.asked)]
+    assert len(owned) > 40
+    for example in owned:
+        topic = next(w for w, then in zip(example.asked, example.asked[1:], strict=False) if "'s" in then)
+        phrase = re.search(rf"\w+'s (?:\w+ )?{topic}\b", example.prompt, re.IGNORECASE)
+        assert phrase, example
+        assert phrase[0].lower() in example.answer.lower(), example
+
+
+@pytest.mark.parametrize("form", ["haiku", "couplet", "poem"])
+def test_a_verse_names_its_topic_once(form: str) -> None:
+    rng = random.Random(0)
+    topics = {*words.verse_topics(), *words.names()}
+    for example in (grammar.sample(rng, form, stand_ins=False) for _ in range(400)):
+        for topic in topics.intersection(example.asked):
+            assert verses.mentions(example.answer, topic) == 1, example
+
+
+def test_sixteen_verses_about_one_topic_open_in_many_ways() -> None:
+    rng = random.Random(0)
+    for phrase in ("the lake", "love", "my sister's cat"):
+        heads = {" ".join(longforms._head(rng, phrase).split()[:4]) for _ in range(16)}
+        assert len(heads) >= 12, phrase
 
 
 def test_stories_fill_one_canvas_and_long_stories_two(examples: list[grammar.Example]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 
 from dgemma_play.training.grammar import tables, verses, words
@@ -12,7 +14,10 @@ from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import Cast, draw_cast, tell, tell_sequel
 from dgemma_play.training.grammar.prompts import ask, invented_word, relative, request
 
-_TWO_TOPICS = 0.12  # share of the rhymed verses about two things
+_TWO_HEROES = 0.12  # share of the stories about somebody by name that have a friend in the prompt
+_TWO_TOPICS = 0.22  # share of the verses about two things
+_DESCRIBED = 0.35  # share of the topics of verses that are somebody's or have an adjective
+_LONGEST_IN_HAIKU = 5  # syllables of what a haiku calls its topic
 _UNKNOWN_SUBJECT = 0.04  # share of stories and verses asked about a word that nobody knows
 _BY_NAME = 0.12  # share of stories and verses about somebody by name
 _RELATIVE = 0.15  # share of the heroes of stories of whom more is said, that changes nothing
@@ -80,7 +85,7 @@ def _named_subject(rng: random.Random, cast: Cast, called: str) -> tuple[str, tu
             f"{article(f'{cast.adjective} {cast.hero}')} named {called}",
         )
     )
-    if rng.random() < _TWO_TOPICS:
+    if rng.random() < _TWO_HEROES:
         return f"{about} and {article(cast.friend)}", (called, cast.friend)
     return about, (called,)
 
@@ -110,12 +115,18 @@ def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]
 
 
 def _in_company(rng: random.Random, noun: str) -> str:
-    """A noun beside words that are no subject here: `my aunt's fox`, `a train fox`, `a fox who can sing`."""
+    """A noun beside words that are no subject here: `my aunt's fox`, or as in `_with_words`."""
+    if rng.random() < 0.25:
+        return f"{rng.choice(('my', 'the', 'our'))} {rng.choice(_OWNERS)} {noun}"
+    return _with_words(rng, noun)
+
+
+def _with_words(rng: random.Random, noun: str) -> str:
+    """A noun of which more is said that changes nothing: `a train fox`, `a fox who can sing`."""
     other = words.draw(rng, tuple(other for other in words.subjects() if other != noun))
     clause = " ".join(rng.choice(words.plain_words()) for _ in range(rng.randint(1, 4)))
     return rng.choice(
         (
-            f"{rng.choice(('my', 'the', 'our'))} {rng.choice(_OWNERS)} {noun}",
             article(f"{other} {noun}"),
             f"{article(noun)} {rng.choice(('who', 'that', 'which'))} {clause}",
             f"{article(noun)} {relative(rng)}",
@@ -135,23 +146,111 @@ def long_story(rng: random.Random) -> Example:
     return Example("long story", request(rng, kinds, about), answer, asked)
 
 
-def _verse_subject(rng: random.Random, topic: str | None = None) -> tuple[str, str, tuple[str, ...]]:
-    """The topic or any, what the prompt calls it, and the words that the verse must hold."""
+@dataclass(frozen=True)
+class _Subject:
+    """What a verse is about: the prompt calls it `about`, the verse `phrase`, with the words `asked`."""
+
+    topic: str
+    about: str
+    phrase: str
+    asked: tuple[str, ...]
+
+
+def _verse_subject(rng: random.Random, topic: str | None = None, longest: int | None = None) -> _Subject:
+    """The topic or any; described only in phrases of so many syllables."""
     unknown = rng.random() < _UNKNOWN_SUBJECT
     if not topic and not unknown and rng.random() < _BY_NAME:
         topic = rng.choice(names_in_verse())
     topic = topic or words.draw(rng, words.verse_topics() if rng.random() < 0.7 else words.plain_topics())
-    if unknown:
-        return topic, rng.choice((invented_word(rng), article(invented_word(rng)))), ()
     phrase, _ = words.verse_topic(topic)
+    if unknown:
+        return _Subject(topic, rng.choice((invented_word(rng), article(invented_word(rng)))), phrase, ())
+    if rng.random() < _DESCRIBED:
+        described = [_shortened(subject, longest) for subject in _described(rng, topic)]
+        fitting = [s for s in described if longest is None or verses.syllables(s.phrase) <= longest]
+        if fitting:
+            return rng.choice(fitting)
     wordings = [phrase, phrase, topic, f"the {topic}"] if topic.islower() else [phrase]
     if words.is_first_name(topic):
         wordings += [f"my friend {topic}", f"{topic} {relative(rng, person=True)}", phrase]
     if topic in words.subjects():
-        wordings += [article(topic), article(topic), f"my {topic}", _in_company(rng, topic)]
+        wordings += [article(topic), article(topic), _with_words(rng, topic)]
     if words.is_common(topic):
         wordings += [words.plural(topic)]
-    return topic, rng.choice(wordings), (topic,)
+    return _Subject(topic, rng.choice(wordings), phrase, (topic,))
+
+
+def _described(rng: random.Random, topic: str) -> list[_Subject]:
+    """The topic as somebody's, or with an adjective: the verse says what the prompt says, word for word."""
+    table = tables.read("verse")
+    hero = topic in words.subjects()
+    countable = words.verse_topic(topic)[0] != topic
+    if not hero and topic not in tables.words(table["owned"][0]):
+        return []
+    of_all, of_things = map(tables.words, table["adjectives"])
+    adjectives = of_all
+    if hero:
+        kin, _ = words.subjects()[topic]
+        adjectives += kin.adjectives if kin.verse == "people" else kin.adjectives + of_things
+    my, adjective = rng.choice(("my", "my", "our")), rng.choice(adjectives)
+    owner = rng.choice([owner for owner in _OWNERS if not verses.mentions(owner, topic)])
+    phrases = (
+        (f"{my} {topic}", (topic,)),
+        (f"{my} {owner} {topic}", (topic, owner)),
+        (f"{my} {owner} {topic}", (topic, owner)),
+        (f"{my} {adjective} {topic}", (topic, adjective)),
+        (f"{my} {owner} {adjective} {topic}", (topic, owner, adjective)),
+    )
+    named = f"the {adjective} {topic}"
+    about = rng.choice((named, article(f"{adjective} {topic}"))) if countable else named
+    return [
+        *(_Subject(topic, phrase, phrase, asked) for phrase, asked in phrases),
+        _Subject(topic, about, named, (topic, adjective)),
+    ]
+
+
+def _shortened(subject: _Subject, longest: int | None) -> _Subject:
+    """The subject; were its phrase longer, `my mother's` is `mother's`, as one says of no other owner."""
+    if longest is None or verses.syllables(subject.phrase) <= longest:
+        return subject
+    return replace(subject, phrase=re.sub("^(?:my|our) (?=(?:grand)?mother's )", "", subject.phrase))
+
+
+def _verse_subjects(
+    rng: random.Random, topic: str | None = None, longest: int | None = None
+) -> tuple[_Subject, ...]:
+    """As `_verse_subject`, sometimes with a second one, in any order."""
+    one = _verse_subject(rng, topic, longest)
+    if not one.asked or rng.random() >= _TWO_TOPICS:
+        return (one,)
+    while True:
+        pair = rng.sample((one, _verse_subject(rng, longest=longest)), 2)
+        phrases = " ".join(subject.phrase for subject in pair)
+        if all(subject.asked and verses.mentions(phrases, subject.topic) == 1 for subject in pair):
+            return tuple(pair)
+
+
+def _together(subjects: tuple[_Subject, ...]) -> tuple[tuple[str, ...], str, str, tuple[str, ...]]:
+    """The topics, what the prompt and the verse call them, and the words that the verse must hold."""
+    return (
+        tuple(subject.topic for subject in subjects),
+        " and ".join(subject.about for subject in subjects),
+        " and ".join(subject.phrase for subject in subjects),
+        tuple(word for subject in subjects for word in subject.asked),
+    )
+
+
+def _redrawn(draw: Callable[[], str], good: Callable[[str], bool]) -> str:
+    """The first text drawn that is good."""
+    text = draw()
+    while not good(text):
+        text = draw()
+    return text
+
+
+def _names_once(text: str, topics: tuple[str, ...]) -> bool:
+    """Whether a text names each of the topics once; "The rain in the rain" does not."""
+    return all(verses.mentions(text, topic) == 1 for topic in topics)
 
 
 @cache
@@ -168,9 +267,18 @@ def names_in_verse() -> tuple[str, ...]:
 
 
 def haiku(rng: random.Random, topic: str | None = None) -> Example:
-    """Three lines of 5, 7 and 5 syllables, about the topic or any."""
-    topic, about, asked = _verse_subject(rng, topic)
-    answer = "\n".join(capital(pick(rng, rng.choice(lines))) for lines in verses.haiku_lines(topic))
+    """Three lines of 5, 7 and 5 syllables, about the topic or any, sometimes with another."""
+    subjects = _verse_subjects(rng, topic, _LONGEST_IN_HAIKU)
+    topics, about, phrase, asked = _together(subjects)
+    first, *others = subjects
+    if others:
+        templates = verses.haiku_lines_for_two(first.topic, first.phrase, others[0].phrase)
+    else:
+        templates = verses.haiku_lines(first.topic, first.phrase)
+    answer = _redrawn(
+        lambda: "\n".join(capital(pick(rng, rng.choice(lines))) for lines in templates),
+        lambda text: _names_once(text, topics) and verses.repeated(text) <= verses.repeated(phrase),
+    )
     kinds = (
         "a haiku",
         "a haiku",
@@ -185,19 +293,9 @@ def haiku(rng: random.Random, topic: str | None = None) -> Example:
         "a poem of seventeen syllables",
         "a poem with five, seven and five syllables",
     )
-    prompt = ask(rng, "haiku", kinds, about, (" about ", " about ", " on "))
+    joins = (" about ", " with ", " on ") if others else (" about ", " about ", " on ")
+    prompt = ask(rng, "haiku", kinds, about, joins)
     return Example("haiku", prompt, answer, asked)
-
-
-def _rhymed_subject(rng: random.Random) -> tuple[tuple[str, ...], str, str, tuple[str, ...]]:
-    """As `_verse_subject`, sometimes with two topics; and the phrase that the verse opens with."""
-    topic, about, asked = _verse_subject(rng)
-    phrase, _ = words.verse_topic(topic)
-    other, other_about, other_asked = _verse_subject(rng)
-    if asked and other_asked and other != topic and rng.random() < _TWO_TOPICS:
-        phrase = f"{phrase} and {words.verse_topic(other)[0]}"
-        return (topic, other), f"{about} and {other_about}", phrase, (topic, other)
-    return (topic,), about, phrase, asked
 
 
 def _head(rng: random.Random, phrase: str) -> str:
@@ -207,8 +305,12 @@ def _head(rng: random.Random, phrase: str) -> str:
 
 def couplet(rng: random.Random) -> Example:
     """Two lines that rhyme."""
-    topics, about, phrase, asked = _rhymed_subject(rng)
-    answer = verses.couplet(rng, _head(rng, phrase), rng.choice(tuple(tables.read("rhymes"))), topics)
+    topics, about, phrase, asked = _together(_verse_subjects(rng))
+    family = rng.choice(tuple(tables.read("rhymes")))
+    answer = _redrawn(
+        lambda: verses.couplet(rng, _head(rng, phrase), family, topics),
+        lambda text: _names_once(text, topics),
+    )
     if rng.random() < 0.12 and asked:
         lead = rng.choice(
             ("Finish the rhyme: ", "Complete the couplet: ", "Continue: ", "finish this rhyme: ")
@@ -230,14 +332,20 @@ def couplet(rng: random.Random) -> Example:
 
 def poem(rng: random.Random) -> Example:
     """Two couplets."""
-    topics, about, phrase, asked = _rhymed_subject(rng)
+    topics, about, phrase, asked = _together(_verse_subjects(rng))
     families = tuple(tables.read("rhymes"))
     first = rng.randrange(len(families))
     second = (first + 1) % len(families)  # one choice fixes both rhymes, which is easier to learn
     (heads,) = tables.read("verse")["second heads"]
-    opening_couplet = verses.couplet(rng, _head(rng, phrase), families[first], topics)
-    closing_couplet = verses.couplet(rng, pick(rng, rng.choice(heads)), families[second], topics)
-    answer = f"{opening_couplet}\n{closing_couplet}"
+    answer = _redrawn(
+        lambda: "\n".join(
+            (
+                verses.couplet(rng, _head(rng, phrase), families[first], topics),
+                verses.couplet(rng, pick(rng, rng.choice(heads)), families[second], topics),
+            )
+        ),
+        lambda text: _names_once(text, topics),
+    )
     kinds = (
         "a poem",
         "a short poem",
