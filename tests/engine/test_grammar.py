@@ -11,6 +11,7 @@ import pytest
 from dgemma_play.training import corpus, grammar, model, tokenizer
 from dgemma_play.training.grammar import (
     blanks,
+    cards,
     elastic,
     forms,
     longforms,
@@ -25,7 +26,8 @@ from dgemma_play.training.grammar.example import holds
 
 CAST = plots.Cast(hero="fox", adjective="red", friend="owl", thing="silver bell", place="forest")
 
-SLOTS = CAST.slots(random.Random(0)) | {"N": "Ana", "topic": "the sea", "hero": "a fox", "thing": "a bell"}
+SLOTS = CAST.slots(random.Random(0))
+SLOTS |= {"N": "Ana", "topic": "the sea", "hero": "a fox", "thing": "a bell", "r": "help"}
 
 
 def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
@@ -42,6 +44,12 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
             (group, elastic.common_length(group))
             for groups in tables.read("greetings").values()
             for group in groups
+        ),
+        *(
+            (group, elastic.common_length(group))
+            for kind in tables.read("greetings")
+            for _, occasion in cards.occasions(kind)
+            for group in occasion.groups
         ),
         *((taglines, elastic.common_length(taglines)) for *_, taglines in tables.read("named").values()),
         *((group, elastic.common_length(group)) for (group,) in openings.values()),
@@ -104,7 +112,8 @@ def test_every_heading_of_requests_is_asked_for_and_has_one_group() -> None:
     kinds = tables.read("greetings").keys()
     unnamed = {f"{kind} unnamed" for kind in kinds}
     to_several = {
-        f"{kind} unnamed plural" for kind in ("congratulation", "farewell", "thank you note", "greeting")
+        f"{kind} unnamed plural"
+        for kind in ("congratulation", "farewell", "thank you note", "greeting", "new year wish")
     }
     assert headings.keys() == code | forms_asked | parts | kinds | unnamed | to_several
 
@@ -132,6 +141,7 @@ def test_words_of_which_one_is_drawn_are_equally_long() -> None:
         "greetings",
         "haiku",
         "named",
+        "occasions",
         "openings",
         "plots",
         "rhymes",
@@ -198,19 +208,41 @@ def test_a_sentence_within_another_begins_small_unless_with_a_name() -> None:
 
 def test_a_greeting_may_be_for_two() -> None:
     rng = random.Random(0)
-    greetings = [shortforms.greeting(rng) for _ in range(300)]
-    for_two = [e for e in greetings if len(e.asked) == 2]
+    greetings = [cards.greeting(rng) for _ in range(500)]
+    named = [(e, [word for word in e.asked if word in words.names()]) for e in greetings]
+    for_two = [(e, " and ".join(names)) for e, names in named if len(names) == 2]
     assert 10 < len(for_two) < 60
-    assert all(" and ".join(e.asked) in e.answer and " and ".join(e.asked) in e.prompt for e in for_two)
+    assert all(pair in e.answer and pair in e.prompt for e, pair in for_two)
 
 
-def test_a_greeting_without_a_name_is_to_a_friend_or_to_friends() -> None:
+def test_a_greeting_without_a_name_is_to_whom_the_prompt_says_or_to_a_friend_or_to_friends() -> None:
     rng = random.Random(0)
-    examples = [shortforms.greeting(rng) for _ in range(500)]
+    examples = [cards.greeting(rng) for _ in range(800)]
     called = Counter(
-        word for e in examples if not e.asked for word in ("friend", "friends") if holds(e.answer, word)
+        word
+        for e in examples
+        if not {*e.asked} & {*words.names()}
+        for word in ("friend", "friends", "boss", "teacher")
+        if holds(e.answer, word)
     )
     assert called["friend"] > called["friends"] > 10
+    assert min(called["boss"], called["teacher"]) > 2
+    assert cards.called("thank my grandma, she helped my brother") == "Grandma"
+    assert cards.called("a card from the whole class") == "friend"
+    assert cards.called("a card to our old neighbors", several=True) == "neighbors"
+
+
+def test_a_card_says_the_reason_that_its_prompt_shows() -> None:
+    table = tables.read("greetings")
+    for kind in table:
+        for _, occasion in cards.occasions(kind):
+            found = cards.occasion_of(kind, f"a card about {occasion.said.replace('your', 'the')}")
+            assert found is not None
+            assert found.said == occasion.said
+    congratulation = cards.occasion_of("congratulation", "my sister got married, what do I write?")
+    assert congratulation is not None
+    assert congratulation.said == "your wedding"
+    assert cards.occasion_of("birthday wish", "a card for the new baby") is None
 
 
 def test_a_story_about_somebody_by_name_is_about_our_ana_and_one_about_my_fox_about_my_fox() -> None:
