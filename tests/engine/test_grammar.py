@@ -15,6 +15,7 @@ from dgemma_play.training.grammar import (
     elastic,
     forms,
     longforms,
+    naming,
     plots,
     shortforms,
     standins,
@@ -27,7 +28,15 @@ from dgemma_play.training.grammar.example import holds
 CAST = plots.Cast(hero="fox", adjective="red", friend="owl", thing="silver bell", place="forest")
 
 SLOTS = CAST.slots(random.Random(0))
-SLOTS |= {"N": "Ana", "topic": "the sea", "hero": "a fox", "thing": "a bell", "r": "help"}
+SLOTS |= {
+    "N": "Ana",
+    "topic": "the sea",
+    "hero": "a fox",
+    "thing": "a bell",
+    "r": "help",
+    "k": "hat",
+    "q": "warm",
+}
 
 
 def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
@@ -52,6 +61,12 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
             for group in occasion.groups
         ),
         *((taglines, elastic.common_length(taglines)) for *_, taglines in tables.read("named").values()),
+        *(
+            (frames, elastic.common_length(frames))
+            for kind in tables.read("named")
+            for frames in (naming.qualified(kind), naming.placed(kind))
+            if frames
+        ),
         *((group, elastic.common_length(group)) for (group,) in openings.values()),
         *(
             slot
@@ -136,6 +151,7 @@ def test_places_and_things_have_one_length() -> None:
 def test_words_of_which_one_is_drawn_are_equally_long() -> None:
     names = (
         "chat",
+        "described",
         "dialogues",
         "everyday",
         "greetings",
@@ -206,6 +222,24 @@ def test_a_sentence_within_another_begins_small_unless_with_a_name() -> None:
     assert inside <= proper
 
 
+def test_a_sentence_of_the_workbook_names_no_kind_of_word_and_says_no_word_twice() -> None:
+    table, sentences = tables.read("workbook"), blanks.workbook()
+    kinds = tables.pairs(table["kinds"][0])
+    assert set(kinds) == set(re.findall(r"{(\w+)}", "\n".join(table["sentences"][0])))
+    assert [s for s in sentences if "{" in s or not s.endswith((".", "?"))] == []
+    pairs = [groups for heading, groups in table.items() if heading.startswith("pairs")]
+    assert [line for frames, _ in pairs for line in frames if not ("{a}" in line and "{b}" in line)] == []
+    assert [pair for _, words_alike in pairs for pair in words_alike if len(pair.split()) != 2] == []
+
+
+def test_a_tenth_of_the_sentences_have_two_blanks() -> None:
+    rng = random.Random(0)
+    drawn = [blanks.blank(rng) for _ in range(1000)]
+    blanks_drawn = Counter(len(re.findall(r"_{2,}", e.prompt)) for e in drawn)
+    assert 0.02 < blanks_drawn[2] / len(drawn) < 0.12  # the other blanks look otherwise
+    assert max(blanks_drawn) == 2
+
+
 def test_a_greeting_may_be_for_two() -> None:
     rng = random.Random(0)
     greetings = [cards.greeting(rng) for _ in range(500)]
@@ -230,6 +264,17 @@ def test_a_greeting_without_a_name_is_to_whom_the_prompt_says_or_to_a_friend_or_
     assert cards.called("thank my grandma, she helped my brother") == "Grandma"
     assert cards.called("a card from the whole class") == "friend"
     assert cards.called("a card to our old neighbors", several=True) == "neighbors"
+
+
+def test_a_tagline_says_how_and_where_the_named_thing_is() -> None:
+    rng = random.Random(0)
+    described = [e for e in (naming.name(rng) for _ in range(400)) if e.asked]
+    assert 120 < len(described) < 280
+    for example in described:
+        assert all(holds(example.prompt, word) and holds(example.answer, word) for word in example.asked)
+    assert len({e.answer.partition(":")[0] for e in described}) > 0.8 * len(described)
+    kinds = [kind for groups in tables.read("described").values() for kind in groups[0]]
+    assert sorted(kinds) == sorted(tables.read("named"))
 
 
 def test_a_card_says_the_reason_that_its_prompt_shows() -> None:

@@ -1,4 +1,4 @@
-"""Names, dialogues, small talk, code: how a prompt and its answer are drawn from the tables."""
+"""Dialogues, small talk, code: how a prompt and its answer are drawn from the tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dgemma_play.training.grammar import snippets, tables, words
 from dgemma_play.training.grammar.elastic import (
     article,
     capital,
-    common_length,
     fit,
     pick,
     with_articles,
@@ -23,16 +22,6 @@ _AS_A_DEED = 0.3  # of the deeds are made of a result
 _OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than the task's
 _OTHER_NAME = 0.4  # of the functions whose name is given have one of another task
 _MANNERS_SHARE = 0.2  # of the requests for code that end with a word get a stop or a courtesy
-_UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
-_ALIASES = {
-    "café": ("café", "cafe", "coffee shop"),
-    "bookshop": ("bookshop", "bookstore"),
-    "ice cream": ("ice cream", "ice cream flavor"),
-    "boat": ("boat", "ship", "sailing boat"),
-    "cat": ("cat", "kitten"),
-    "dog": ("dog", "puppy"),
-    "spaceship": ("spaceship", "rocket"),
-}
 
 _GUESSES = ("What am I?", "Guess my name!", "Do you know?", "Who am I?")
 
@@ -42,21 +31,6 @@ CHAT_TOKENS = (9, 11)  # the answer, the offer
 DIALOGUE_TOKENS = (9, 9, 9)
 ITEM_TOKENS = 6
 RECIPE_TOKENS = (11, 8, 8)
-
-
-def name(rng: random.Random) -> Example:
-    """A name with a tagline."""
-    table = tables.read("named")
-    kind = rng.choice(tuple(table))
-    first, second, taglines = table[kind]
-    alias = rng.choice(_ALIASES.get(kind, (kind,)))
-    a = article(alias)
-    prompt = rng.choice(tables.read("asks")["name"][0]).format(x=alias, a=a)
-    prompt = capital(prompt) if rng.random() < 0.5 else prompt
-    end = "" if prompt.endswith(("?", "!")) else rng.choice((".", "", ""))
-    title = "" if kind in _UNTITLED else "The "
-    title += f"{rng.choice(tables.words(first))} {rng.choice(tables.words(second))}"
-    return Example("name", prompt + end, f"{title}: {fit(rng, taglines, {}, common_length(taglines))}")
 
 
 def opening(rng: random.Random) -> Example:
