@@ -261,9 +261,9 @@ def test_a_greeting_without_a_name_is_to_whom_the_prompt_says_or_to_a_friend_or_
     )
     assert called["friend"] > called["friends"] > 10
     assert min(called["boss"], called["teacher"]) > 2
-    assert cards.called("thank my grandma, she helped my brother") == "Grandma"
-    assert cards.called("a card from the whole class") == "friend"
-    assert cards.called("a card to our old neighbors", several=True) == "neighbors"
+    assert cards.address("thank my grandma, she helped my brother") == "Grandma"
+    assert cards.address("a card from the whole class") == "friend"
+    assert cards.address("a card to our old neighbors", several=True) == "neighbors"
 
 
 def test_a_tagline_says_how_and_where_the_named_thing_is() -> None:

@@ -51,7 +51,8 @@ def greeting(rng: random.Random) -> Example:
         if known and rng.random() < _TWO_NAMES:
             asked = (about, rng.choice([other for other in words.names() if other != about]))
             about = " and ".join(asked)
-        prompt, called = _greet(rng, kind, about, asked), about if known else "friend"
+        prompt = _greet(rng, kind, about, asked, one=len(asked) < 2)
+        called = about if known else "friend"
     occasion = occasion_of(kind, prompt)
     said = occasion.said if occasion else ""
     groups = occasion.groups if occasion else kinds[kind]
@@ -80,15 +81,16 @@ def occasions(kind: str) -> tuple[tuple[str, Occasion], ...]:
 
 
 def _occasions(kind: str) -> Iterator[tuple[str, Occasion]]:
-    table = tables.read("occasions")
+    table, general = tables.read("occasions"), tables.read("greetings")[kind]
     for heading, groups in table.items():
         if heading.startswith(f"{kind}: "):
-            begins, _, ends = table[kind]
-            for cue, said in tables.pairs(groups[0]).items():
-                yield cue, Occasion(said, (begins, groups[1], ends))
+            begins, _, *own_ends = table[kind]
+            cues, *own = groups
+            for cue, said in tables.pairs(cues).items():
+                yield cue, Occasion(said, (begins, *(own or general[1:2]), *(own_ends or general[2:])))
 
 
-def _greet(rng: random.Random, kind: str, about: str, names: tuple[str, ...]) -> str:
+def _greet(rng: random.Random, kind: str, about: str, names: tuple[str, ...], one: bool) -> str:
     """A request for a kind of greeting; other wordings are about one person: "{x} turns six"."""
     card = f"{re.sub(' (?:wish|note|card)$', '', kind)} card"
     kinds = (article(kind), article(kind), f"a short {kind}", kind, article(card), article(card))
@@ -99,7 +101,7 @@ def _greet(rng: random.Random, kind: str, about: str, names: tuple[str, ...]) ->
         whose = rng.choice(("the", words.pronouns(*names)["ps"] if names else "the"))
         tail = rng.choice(tables.read("occasions")[kind][1])
         reason = " " + tail.format(r=re.sub(r"^your\b", whose, occasion.said))
-    wording = partial(ask, heading=kind) if len(names) < 2 and not reason else request
+    wording = partial(ask, heading=kind) if one and not reason else request
     return wording(
         rng, kinds=kinds, about=about + reason, joins=(" for ", " for ", " to "), patterns=not reason
     )
@@ -113,11 +115,11 @@ def _unnamed(rng: random.Random, kind: str) -> tuple[str, str]:
         prompt = in_other_words(rng, heading, "")
     else:
         persons = tables.read("lists")["several persons" if several else "one person"][0]
-        prompt = _greet(rng, kind, rng.choice(persons), names=())
-    return prompt, called(prompt, several)
+        prompt = _greet(rng, kind, rng.choice(persons), names=(), one=not several)
+    return prompt, address(prompt, several)
 
 
-def called(prompt: str, several: bool = False) -> str:
+def address(prompt: str, several: bool = False) -> str:
     """How a card calls whom the prompt means: by the first of the words for people that it says."""
     said = _addresses("several" if several else "one")
     people = "|".join(sorted(said, key=len, reverse=True))
