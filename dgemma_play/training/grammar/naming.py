@@ -80,7 +80,7 @@ def _description(rng: random.Random, kind: str) -> tuple[str, str]:
     if place and rng.random() > _QUALITY:
         return "", place
     if rng.random() < _ANY_QUALITY:
-        return rng.choice(words.everywhere()[0]), place
+        return rng.choice(_any_qualities()), place
     return rng.choice(tables.words(groups[1])), place
 
 
@@ -88,6 +88,13 @@ def _description(rng: random.Random, kind: str) -> tuple[str, str]:
 def _described(kind: str) -> tuple[tables.Group, ...]:
     """The groups of `tables/described.txt` for this kind."""
     return next(groups for groups in tables.read("described").values() if kind in groups[0])
+
+
+@cache
+def _any_qualities() -> tuple[str, ...]:
+    """What a hero of a story may be, but for words that requests say of any thing: "a little {x}"."""
+    said = {word for wording in tables.read("asks")["name"][0] for word in wording.split()}
+    return tuple(word for word in words.everywhere()[0] if word not in said)
 
 
 def _prompt(rng: random.Random, thing: str) -> str:
