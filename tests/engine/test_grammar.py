@@ -11,9 +11,11 @@ import pytest
 from dgemma_play.training import corpus, grammar, model, tokenizer
 from dgemma_play.training.grammar import (
     blanks,
+    cards,
     elastic,
     forms,
     longforms,
+    naming,
     plots,
     shortforms,
     standins,
@@ -25,7 +27,16 @@ from dgemma_play.training.grammar.example import holds
 
 CAST = plots.Cast(hero="fox", adjective="red", friend="owl", thing="silver bell", place="forest")
 
-SLOTS = CAST.slots(random.Random(0)) | {"N": "Ana", "topic": "the sea", "hero": "a fox", "thing": "a bell"}
+SLOTS = CAST.slots(random.Random(0))
+SLOTS |= {
+    "N": "Ana",
+    "topic": "the sea",
+    "hero": "a fox",
+    "thing": "a bell",
+    "r": "help",
+    "k": "hat",
+    "q": "warm",
+}
 
 
 def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
@@ -43,7 +54,19 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
             for groups in tables.read("greetings").values()
             for group in groups
         ),
+        *(
+            (group, elastic.common_length(group))
+            for kind in tables.read("greetings")
+            for _, occasion in cards.occasions(kind)
+            for group in occasion.groups
+        ),
         *((taglines, elastic.common_length(taglines)) for *_, taglines in tables.read("named").values()),
+        *(
+            (frames, elastic.common_length(frames))
+            for kind in tables.read("named")
+            for frames in (naming.qualified(kind), naming.placed(kind))
+            if frames
+        ),
         *((group, elastic.common_length(group)) for (group,) in openings.values()),
         *(
             slot
@@ -110,7 +133,8 @@ def test_every_heading_of_requests_is_asked_for_and_has_one_group() -> None:
     kinds = tables.read("greetings").keys()
     unnamed = {f"{kind} unnamed" for kind in kinds}
     to_several = {
-        f"{kind} unnamed plural" for kind in ("congratulation", "farewell", "thank you note", "greeting")
+        f"{kind} unnamed plural"
+        for kind in ("congratulation", "farewell", "thank you note", "greeting", "new year wish")
     }
     assert headings.keys() == code | forms_asked | parts | kinds | unnamed | to_several
 
@@ -133,11 +157,13 @@ def test_places_and_things_have_one_length() -> None:
 def test_words_of_which_one_is_drawn_are_equally_long() -> None:
     names = (
         "chat",
+        "described",
         "dialogues",
         "everyday",
         "greetings",
         "haiku",
         "named",
+        "occasions",
         "openings",
         "plots",
         "rhymes",
@@ -206,21 +232,72 @@ def test_a_sentence_within_another_begins_small_unless_with_a_name() -> None:
     assert inside <= proper
 
 
+def test_a_sentence_of_the_workbook_names_no_kind_of_word_and_says_no_word_twice() -> None:
+    table, sentences = tables.read("workbook"), blanks.workbook()
+    kinds = tables.pairs(table["kinds"][0])
+    assert set(kinds) == set(re.findall(r"{(\w+)}", "\n".join(table["sentences"][0])))
+    assert [s for s in sentences if "{" in s or not s.endswith((".", "?"))] == []
+    pairs = [groups for heading, groups in table.items() if heading.startswith("pairs")]
+    assert [line for frames, _ in pairs for line in frames if not ("{a}" in line and "{b}" in line)] == []
+    assert [pair for _, words_alike in pairs for pair in words_alike if len(pair.split()) != 2] == []
+
+
+def test_a_tenth_of_the_sentences_have_two_blanks() -> None:
+    rng = random.Random(0)
+    drawn = [blanks.blank(rng) for _ in range(1000)]
+    blanks_drawn = Counter(len(re.findall(r"_{2,}", e.prompt)) for e in drawn)
+    assert 0.02 < blanks_drawn[2] / len(drawn) < 0.12  # the other blanks look otherwise
+    assert max(blanks_drawn) == 2
+
+
 def test_a_greeting_may_be_for_two() -> None:
     rng = random.Random(0)
-    greetings = [shortforms.greeting(rng) for _ in range(300)]
-    for_two = [e for e in greetings if len(e.asked) == 2]
+    greetings = [cards.greeting(rng) for _ in range(500)]
+    named = [(e, [word for word in e.asked if word in words.names()]) for e in greetings]
+    for_two = [(e, " and ".join(names)) for e, names in named if len(names) == 2]
     assert 10 < len(for_two) < 60
-    assert all(" and ".join(e.asked) in e.answer and " and ".join(e.asked) in e.prompt for e in for_two)
+    assert all(pair in e.answer and pair in e.prompt for e, pair in for_two)
 
 
-def test_a_greeting_without_a_name_is_to_a_friend_or_to_friends() -> None:
+def test_a_greeting_without_a_name_is_to_whom_the_prompt_says_or_to_a_friend_or_to_friends() -> None:
     rng = random.Random(0)
-    examples = [shortforms.greeting(rng) for _ in range(500)]
+    examples = [cards.greeting(rng) for _ in range(800)]
     called = Counter(
-        word for e in examples if not e.asked for word in ("friend", "friends") if holds(e.answer, word)
+        word
+        for e in examples
+        if not {*e.asked} & {*words.names()}
+        for word in ("friend", "friends", "boss", "teacher")
+        if holds(e.answer, word)
     )
     assert called["friend"] > called["friends"] > 10
+    assert min(called["boss"], called["teacher"]) > 2
+    assert cards.address("thank my grandma, she helped my brother") == "Grandma"
+    assert cards.address("a card from the whole class") == "friend"
+    assert cards.address("a card to our old neighbors", several=True) == "neighbors"
+
+
+def test_a_tagline_says_how_and_where_the_named_thing_is() -> None:
+    rng = random.Random(0)
+    described = [e for e in (naming.name(rng) for _ in range(400)) if e.asked]
+    assert 120 < len(described) < 280
+    for example in described:
+        assert all(holds(example.prompt, word) and holds(example.answer, word) for word in example.asked)
+    assert len({e.answer.partition(":")[0] for e in described}) > 0.8 * len(described)
+    kinds = [kind for groups in tables.read("described").values() for kind in groups[0]]
+    assert sorted(kinds) == sorted(tables.read("named"))
+
+
+def test_a_card_says_the_reason_that_its_prompt_shows() -> None:
+    table = tables.read("greetings")
+    for kind in table:
+        for _, occasion in cards.occasions(kind):
+            found = cards.occasion_of(kind, f"a card about {occasion.said.replace('your', 'the')}")
+            assert found is not None
+            assert found.said == occasion.said
+    congratulation = cards.occasion_of("congratulation", "my sister got married, what do I write?")
+    assert congratulation is not None
+    assert congratulation.said == "your wedding"
+    assert cards.occasion_of("birthday wish", "a card for the new baby") is None
 
 
 def test_a_story_about_somebody_by_name_is_about_our_ana_and_one_about_my_fox_about_my_fox() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from dgemma_play.training.grammar import blanks, longforms, shortforms, standins
+from dgemma_play.training.grammar import blanks, cards, longforms, naming, shortforms, standins
 from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its weight among the examples.
@@ -15,8 +15,8 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "haiku": (longforms.haiku, 0.19),
     "couplet": (longforms.couplet, 0.09),
     "poem": (longforms.poem, 0.10),
-    "greeting": (shortforms.greeting, 0.14),
-    "name": (shortforms.name, 0.06),
+    "greeting": (cards.greeting, 0.14),
+    "name": (naming.name, 0.06),
     "opening": (shortforms.opening, 0.03),
     "dialogue": (shortforms.dialogue, 0.04),
     "advice": (shortforms.advice, 0.02),

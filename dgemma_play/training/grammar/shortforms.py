@@ -1,17 +1,14 @@
-"""Greetings, names, dialogues, small talk, code: how a prompt and its answer are drawn from the tables."""
+"""Dialogues, small talk, code: how a prompt and its answer are drawn from the tables."""
 
 from __future__ import annotations
 
 import random
-from functools import partial
 
 from dgemma_play.training.grammar import snippets, tables, words
 from dgemma_play.training.grammar.elastic import (
     article,
     capital,
-    common_length,
     fit,
-    length,
     pick,
     with_articles,
 )
@@ -19,28 +16,12 @@ from dgemma_play.training.grammar.example import Example
 from dgemma_play.training.grammar.plots import draw_cast, friends
 from dgemma_play.training.grammar.prompts import ask, in_other_words, invented_word, request
 
-_UNKNOWN_NAME = 0.2  # share of greetings for a name outside the list
-_TWO_NAMES = 0.1  # share of greetings to two people
-_NO_NAME = 0.28  # share of greetings to somebody, or to several, without a name
-_UNNAMED = 0.6  # of these say themselves who it is, if there are such wordings
-_SEVERAL = 0.25  # of these are to several
-_ASKED_MOST = ("greeting", "birthday wish", "congratulation", "farewell")  # three times as often as others
 _TO_A_PERSON = ("greet", "goodbye")  # code whose plain wordings ask for a card: "say hello to a friend"
 _RARE_WAYS = {"code signature": 0.35, "code question": 0.3, "code named": 0.35}  # weights; of others 1
 _AS_A_DEED = 0.3  # of the deeds are made of a result
 _OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than the task's
 _OTHER_NAME = 0.4  # of the functions whose name is given have one of another task
 _MANNERS_SHARE = 0.2  # of the requests for code that end with a word get a stop or a courtesy
-_UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
-_ALIASES = {
-    "café": ("café", "cafe", "coffee shop"),
-    "bookshop": ("bookshop", "bookstore"),
-    "ice cream": ("ice cream", "ice cream flavor"),
-    "boat": ("boat", "ship", "sailing boat"),
-    "cat": ("cat", "kitten"),
-    "dog": ("dog", "puppy"),
-    "spaceship": ("spaceship", "rocket"),
-}
 
 _GUESSES = ("What am I?", "Guess my name!", "Do you know?", "Who am I?")
 
@@ -50,64 +31,6 @@ CHAT_TOKENS = (9, 11)  # the answer, the offer
 DIALOGUE_TOKENS = (9, 9, 9)
 ITEM_TOKENS = 6
 RECIPE_TOKENS = (11, 8, 8)
-
-
-def greeting(rng: random.Random) -> Example:
-    """A greeting, wish, note or farewell; an unknown name, or none, becomes `friend` or `friends`."""
-    table = tables.read("greetings")
-    kind = rng.choice((*_ASKED_MOST * 2, *table))
-    if rng.random() < _NO_NAME:
-        prompt, called = _unnamed(rng, kind)
-        asked = ()
-    else:
-        known = rng.random() > _UNKNOWN_NAME
-        about = rng.choice(words.names()) if known else invented_word(rng).capitalize()
-        asked = (about,) if known else ()
-        if known and rng.random() < _TWO_NAMES:
-            asked = (about, rng.choice([other for other in words.names() if other != about]))
-            about = " and ".join(asked)
-        prompt, called = _greet(rng, kind, about, one=len(asked) < 2), about if known else "friend"
-    slots = {"N": called}
-    # Only how it begins has a slot, and two names are longer than one.
-    spare = (length(slots["N"]) - 1, 0, 0)
-    parts = [
-        fit(rng, group, slots, common_length(group) + more)
-        for group, more in zip(table[kind], spare, strict=True)
-    ]
-    return Example("greeting", prompt, " ".join(parts), asked)
-
-
-def _greet(rng: random.Random, kind: str, about: str, one: bool) -> str:
-    """A request for a kind of greeting; other wordings are about one person: "{x} turns six"."""
-    kinds = (article(kind), article(kind), f"a short {kind}", kind)
-    wording = partial(ask, heading=kind) if one else request
-    return wording(rng, kinds=kinds, about=about, joins=(" for ", " for ", " to "))
-
-
-def _unnamed(rng: random.Random, kind: str) -> tuple[str, str]:
-    """A request for a greeting to somebody without a name, and what the greeting calls them."""
-    several = rng.random() < _SEVERAL
-    called = "friends" if several else "friend"
-    heading = f"{kind} unnamed" + " plural" * several
-    if heading in tables.read("asks") and rng.random() < _UNNAMED:
-        return in_other_words(rng, heading, ""), called
-    persons = tables.read("lists")["several persons" if several else "one person"][0]
-    return _greet(rng, kind, rng.choice(persons), one=not several), called
-
-
-def name(rng: random.Random) -> Example:
-    """A name with a tagline."""
-    table = tables.read("named")
-    kind = rng.choice(tuple(table))
-    first, second, taglines = table[kind]
-    alias = rng.choice(_ALIASES.get(kind, (kind,)))
-    a = article(alias)
-    prompt = rng.choice(tables.read("asks")["name"][0]).format(x=alias, a=a)
-    prompt = capital(prompt) if rng.random() < 0.5 else prompt
-    end = "" if prompt.endswith(("?", "!")) else rng.choice((".", "", ""))
-    title = "" if kind in _UNTITLED else "The "
-    title += f"{rng.choice(tables.words(first))} {rng.choice(tables.words(second))}"
-    return Example("name", prompt + end, f"{title}: {fit(rng, taglines, {}, common_length(taglines))}")
 
 
 def opening(rng: random.Random) -> Example:
