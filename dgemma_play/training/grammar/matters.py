@@ -51,7 +51,11 @@ def items(rng: random.Random) -> Example:
     else:
         kinds, questions, things = rng.choice(tuple(tables.read("items").values()))
         asks = rng.random() < _QUESTIONS
-        prompt = pick(rng, rng.choice(questions)) if asks else request(rng, kinds)
+        person = rng.choice(tables.read("lists")["one person"][0])
+        prompt = (
+            pick(rng, rng.choice(questions)) if asks else request(rng, [pick(rng, kind) for kind in kinds])
+        )
+        prompt = prompt.replace("{p}", person)
     lines = [capital(fit(rng, (thing,), {}, ITEM_TOKENS)) for thing in rng.sample(things, 3)]
     return Example("list", prompt, "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1)))
 
