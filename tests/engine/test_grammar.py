@@ -34,6 +34,7 @@ SLOTS |= {"friend": "an owl", "v": "write", "k": "an essay"}
 def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
     """Every slot's wordings with the length in tokens that the slot asks for."""
     short, chat, openings = tables.read("short"), tables.read("chat"), tables.read("openings")
+    jokes = tuple(tables.read("jokes").values())
     return [
         *(slot for plot in tables.read("plots").values() for slot in zip(plot, plots.LENGTHS, strict=True)),
         *(
@@ -66,7 +67,7 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
             (group, matters.TIP_TOKENS)
             for heading, groups in tables.read("matters").items()
             for group in groups[-2:]
-            if heading not in ("general", "deeds")
+            if heading not in ("other matters", "general", "deeds")
         ),
         (tables.read("matters")["general"][1], matters.TIP_TOKENS),
         *(
@@ -75,7 +76,7 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
             if len(group) == 2 and heading != "no fact"
         ),
         (chat["offer"][0], talk.CHAT_TOKENS[1]),
-        *((lines, n) for (lines,), n in zip(tables.read("jokes").values(), talk.JOKE_TOKENS, strict=True)),
+        *((lines, n) for (lines,), n in zip(jokes[:2], talk.JOKE_TOKENS, strict=True)),
         (tuple(tables.pairs(tables.read("riddles")["things"][0]).values()), talk.RIDDLE_TOKENS),
         (tables.read("riddles")["anything"][0], talk.RIDDLE_TOKENS),
         *((tails, verses.TAIL_TOKENS) for tails, _ in tables.read("rhymes").values()),
@@ -132,7 +133,7 @@ def test_every_dish_has_as_many_words_as_the_others() -> None:
 
 def test_tips_on_a_matter_name_it_and_what_cannot_be_done_is_said_to_be() -> None:
     table = tables.read("matters")
-    for matter in table.keys() - {"general", "deeds"}:
+    for matter in table.keys() - {"other matters", "general", "deeds"}:
         assert all(holds(first, matter) for first in table[matter][2]), matter
     rng = random.Random(0)
     chats = [talk.chat(rng) for _ in range(1500)]

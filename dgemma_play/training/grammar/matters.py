@@ -6,7 +6,7 @@ import random
 
 from dgemma_play.training.grammar import tables, words
 from dgemma_play.training.grammar.elastic import article, capital, fit, pick, with_articles
-from dgemma_play.training.grammar.example import Example, holds
+from dgemma_play.training.grammar.example import Example, renamed, shared
 from dgemma_play.training.grammar.prompts import ask, in_other_words, request
 
 # Tokens per slot.
@@ -16,11 +16,12 @@ TIP_TOKENS = 10
 
 _GENERAL = 0.3  # of the tips are about a matter, and of the recipes for a dish, without an own entry
 _FEELINGS = 0.5  # of these recipes are for a feeling
+_NOUNS = 0.4  # of these matters are any noun
 _DEEDS = 0.4  # of the tips are asked for with what is to be done
 _POCKETS = 0.35  # of the lists are of what somebody has in a pocket
 _QUESTIONS = 0.4  # of the other lists are asked for by a question that they answer
 _RECIPES = ("a recipe", "a short recipe", "a little recipe", "a good recipe", "an easy recipe")
-_NO_MATTERS = ("general", "deeds")  # headings of `matters.txt` that are no matter
+_NO_MATTERS = ("other matters", "general", "deeds")  # headings of `matters.txt` that are no matter
 
 
 def tips(rng: random.Random) -> Example:
@@ -30,14 +31,14 @@ def tips(rng: random.Random) -> Example:
     if rng.random() < _GENERAL:
         firsts, seconds = table["general"]
         deed = rng.choice(table["deeds"][0])
-        said, named = (deed, "that") if as_deed else _anything(rng, ("a", "the", "my"))
+        said, named = (deed, "that") if as_deed else _other_matter(rng)
     else:
         named = rng.choice([matter for matter in table if matter not in _NO_MATTERS])
         things, deeds, firsts, seconds = table[named]
         said = rng.choice(deeds if as_deed else things)
     prompt = in_other_words(rng, "tips to" if as_deed else "tips on", said)
     answer = " ".join(fit(rng, group, {"x": named}, TIP_TOKENS) for group in (firsts, seconds))
-    return Example("tips", prompt, answer, _shared(prompt, answer, named))
+    return Example("tips", prompt, answer, shared(prompt, answer, named))
 
 
 def items(rng: random.Random) -> Example:
@@ -64,7 +65,8 @@ def recipe(rng: random.Random) -> Example:
     """How to make a dish; one for a feeling, or for anything else, is of kind words."""
     if rng.random() < _GENERAL:
         feelings = tables.words(tables.read("short")["feelings"][0])
-        dish = rng.choice(feelings) if rng.random() < _FEELINGS else _anything(rng, ("a",))[0]
+        dish = rng.choice(feelings)
+        dish = dish if rng.random() < _FEELINGS else article(words.draw(rng, words.subjects()))
         prompt = request(rng, _RECIPES, dish, (" for ",), patterns=False)
         groups = tables.read("short")["recipe"]
     else:
@@ -73,16 +75,14 @@ def recipe(rng: random.Random) -> Example:
         prompt = with_articles(ask(rng, "dish", _RECIPES, dish, (" for ",), patterns=False))
         groups = ((f"For {{x}}, take {needed}.",), *ways)
     answer = " ".join(fit(rng, group, {"x": dish}, n) for group, n in zip(groups, RECIPE_TOKENS, strict=True))
-    return Example("recipe", prompt, answer, _shared(prompt, answer, dish))
+    return Example("recipe", prompt, answer, shared(prompt, answer, dish))
 
 
-def _anything(rng: random.Random, owners: tuple[str, ...]) -> tuple[str, str]:
-    """Any noun as it is asked about and as the answer names it: "my boat" is "your boat" there."""
-    said = with_articles(f"{rng.choice(owners)} {words.draw(rng, words.subjects())}")
-    return said, said.replace("my ", "your ", 1) if said.startswith("my ") else said
-
-
-def _shared(prompt: str, answer: str, named: str) -> tuple[str, ...]:
-    """The words of a name that the prompt and its answer have in common."""
-    found = [word for word in named.split() if word not in ("a", "an", "the", "that")]
-    return tuple(word for word in found if holds(prompt, word) and holds(answer, word))
+def _other_matter(rng: random.Random) -> tuple[str, str]:
+    """A matter without an own entry, and how the answer names it: "my boat" is "your boat" there."""
+    if rng.random() < _NOUNS:
+        noun = words.draw(rng, words.subjects())
+        said = with_articles(f"{rng.choice(('a', 'the', 'my'))} {noun}")
+    else:
+        said = rng.choice(tables.read("matters")["other matters"][0])
+    return said, renamed(said)

@@ -6,8 +6,8 @@ import random
 import re
 
 from dgemma_play.training.grammar import tables, words
-from dgemma_play.training.grammar.elastic import article, capital, fit, length, pick
-from dgemma_play.training.grammar.example import Example
+from dgemma_play.training.grammar.elastic import article, capital, fit, pick
+from dgemma_play.training.grammar.example import Example, renamed, shared
 from dgemma_play.training.grammar.plots import draw_cast
 from dgemma_play.training.grammar.prompts import in_other_words, invented_word, request
 
@@ -19,7 +19,6 @@ RIDDLE_TOKENS = 10
 DECLINED = "no "  # how the headings of what the model cannot do begin
 _DECLINED_SHARE = 0.65  # of the small talk
 _OFTEN = ("no form", "no fact", "no answer")  # three times as often as other things that it cannot do
-_NAMED_LENGTH = 2  # tokens of a thing that the answer names, at most
 _STRANGE_SHARE = 0.15  # of the things are invented words
 _NOUN_SHARE = 0.4  # of the questions about a thing are about a subject: "what does a fox eat?"
 _THING_SHARE = 0.2  # of the unknown forms are to be about an unknown thing
@@ -28,6 +27,7 @@ _DRAWN = ("picture", "image", "logo", "diagram", "drawing", "map", "painting", "
 _KNOWN_KINDS = ("list", "letter", "poem", "program", "function", "page", "question", "tale")
 _UNCOUNTED = ("snow", "wind", "bread", "fire")  # "a riddle about snow"
 _SOLVED = 0.3  # of the riddles are about anything
+_SEVERAL = 0.15  # of the jokes are asked for about cats, not about a cat
 _UNNAMED = 0.25  # of the jokes and riddles are asked for without a subject
 _OTHER_WORDS = 0.6  # of the others are asked for in their own way
 _SLOPPY, _NO_APOSTROPHE = 0.4, 0.1  # of the small talk begins small or ends without a stop; writes "whats"
@@ -86,7 +86,9 @@ def _reply(
         phrases = [phrase for phrase, _ in words.plain_topics().values() if phrase.startswith("the ")]
         others = {"hero": article(cast.hero), "thing": article(cast.noun), "friend": article(cast.friend)}
         offer = fit(rng, tables.read("chat")["offer"][0], {"topic": rng.choice(phrases), **others}, second)
-    return Example("chat", typed(rng, prompt), f"{fit(rng, replies, slots, first)} {offer}")
+    answer = f"{fit(rng, replies, slots, first)} {offer}"
+    named = f"{slots.get('k') or slots.get('x', '')} {about}"
+    return Example("chat", typed(rng, prompt), answer, shared(prompt, answer, named))
 
 
 def typed(rng: random.Random, text: str) -> str:
@@ -128,17 +130,20 @@ def _thing(rng: random.Random) -> tuple[str, str]:
     if rng.random() < _STRANGE_SHARE:
         return invented_word(rng), "that"
     thing = rng.choice(tables.read("chat")["unknown things"][0])
-    return thing, re.sub(r"^my ", "your ", thing) if length(thing) <= _NAMED_LENGTH else "that"
+    return thing, renamed(thing)
 
 
 def joke(rng: random.Random) -> Example:
     """A joke about somebody: a question and its answer."""
-    hero = words.draw(rng, words.subjects())
-    questions, answers = tables.read("jokes").values()
+    several = rng.random() < _SEVERAL
+    questions, answers, in_plural = tables.read("jokes").values()
+    hero = words.draw(rng, tables.words(in_plural[0]) if several else words.subjects())
     lines = zip(rng.choice(tuple(zip(questions[0], answers[0], strict=True))), JOKE_TOKENS, strict=True)
     answer = " ".join(fit(rng, (line,), {"h": hero}, tokens) for line, tokens in lines)
     if rng.random() < _UNNAMED:
         return Example("joke", typed(rng, in_other_words(rng, "joke", "")), answer)
+    if several:
+        return Example("joke", _request(rng, "joke", words.plural(hero)), answer)
     return Example("joke", _request(rng, "joke", article(hero)), answer, (hero,))
 
 
