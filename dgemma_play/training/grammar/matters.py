@@ -19,6 +19,7 @@ _FEELINGS = 0.5  # of these recipes are for a feeling
 _NOUNS = 0.4  # of these matters are any noun
 _DEEDS = 0.4  # of the tips are asked for with what is to be done
 _POCKETS = 0.35  # of the lists are of what somebody has in a pocket
+_PARENTS = ("dad", "father", "mom", "mum", "mother")  # for whom there are lists of their own
 _QUESTIONS = 0.4  # of the other lists are asked for by a question that they answer
 _RECIPES = ("a recipe", "a short recipe", "a little recipe", "a good recipe", "an easy recipe")
 _NO_MATTERS = ("other matters", "general", "deeds")  # headings of `matters.txt` that are no matter
@@ -51,12 +52,12 @@ def items(rng: random.Random) -> Example:
         things = tables.read("short")["items"][0]
     else:
         kinds, questions, things = rng.choice(tuple(tables.read("items").values()))
-        asks = rng.random() < _QUESTIONS
-        person = rng.choice(tables.read("lists")["one person"][0])
-        prompt = (
-            pick(rng, rng.choice(questions)) if asks else request(rng, [pick(rng, kind) for kind in kinds])
-        )
-        prompt = prompt.replace("{p}", person)
+        if rng.random() < _QUESTIONS:
+            prompt = pick(rng, rng.choice(questions))
+        else:
+            prompt = request(rng, [pick(rng, kind) for kind in kinds])
+        others = [p for p in tables.read("lists")["one person"][0] if not p.endswith(_PARENTS)]
+        prompt = prompt.replace("{p}", rng.choice(others))
     lines = [capital(fit(rng, (thing,), {}, ITEM_TOKENS)) for thing in rng.sample(things, 3)]
     return Example("list", prompt, "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1)))
 

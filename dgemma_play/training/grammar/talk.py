@@ -21,13 +21,15 @@ _DECLINED_SHARE = 0.65  # of the small talk
 _OFTEN = ("no form", "no fact", "no answer")  # three times as often as other things that it cannot do
 _STRANGE_SHARE = 0.15  # of the things are invented words
 _NOUN_SHARE = 0.4  # of the questions about a thing are about a subject: "what does a fox eat?"
+_NO_ARTICLE = 0.15  # of the unknown forms are asked for as "essay about rain"
 _THING_SHARE = 0.2  # of the unknown forms are to be about an unknown thing
-_DRAWN = ("picture", "image", "logo", "diagram", "drawing", "map", "painting", "poster")  # not written
+_DRAWN = ("picture", "image", "logo", "diagram", "poster")  # not written
 # Of these the model knows some: "such letters" are beyond it, not letters.
 _KNOWN_KINDS = ("list", "letter", "poem", "program", "function", "page", "question", "tale")
 _UNCOUNTED = ("snow", "wind", "bread", "fire")  # "a riddle about snow"
-_SOLVED = 0.3  # of the riddles are about anything
-_SEVERAL = 0.15  # of the jokes are asked for about cats, not about a cat
+_ANYTHING = 0.3  # of the riddles are about anything, also what has no riddle of its own
+_SEVERAL = 0.15  # of the jokes, and of the unknown forms, are asked for about cats, not about a cat
+_TOPIC_SHARE = 0.3  # of the other unknown forms are asked for about rain and its like
 _UNNAMED = 0.25  # of the jokes and riddles are asked for without a subject
 _OTHER_WORDS = 0.6  # of the others are asked for in their own way
 _SLOPPY, _NO_APOSTROPHE = 0.4, 0.1  # of the small talk begins small or ends without a stop; writes "whats"
@@ -63,7 +65,8 @@ def _declined(rng: random.Random) -> Example:
         strange = rng.random() < _THING_SHARE
         subject = _thing(rng)[0] if strange else _subject(rng)
         about = subject if "{x}" in prompt and not strange else ""
-        return _reply(rng, prompt.format(k=form, x=subject), replies, {"v": verb, "k": named}, about)
+        said = re.sub("^an? ", "", form) if rng.random() < _NO_ARTICLE else form
+        return _reply(rng, prompt.format(k=said, x=subject), replies, {"v": verb, "k": named}, about)
     if heading == "no fact" and rng.random() < _NOUN_SHARE:
         prompt, noun = rng.choice(table["noun questions"][0]), words.draw(rng, words.subjects())
         thing, named = rng.choice((article(noun), f"the {noun}")), f"the {noun}"
@@ -114,12 +117,14 @@ def called(form: str) -> tuple[str, str]:
     verb = "draw" if head in _DRAWN else "write"
     if head in _KNOWN_KINDS:
         return verb, f"such {words.plural(head)}"
-    return verb, article(head) if form.startswith(("a ", "an ", "the whole ")) else f"such {head}"
+    return verb, article(head) if form.startswith(("a ", "an ")) else f"such {head}"
 
 
 def _subject(rng: random.Random) -> str:
-    """What an unknown form is to be about: "a fox", "the fox", "rain", "the sea"."""
-    if rng.random() < 0.3:
+    """What an unknown form is to be about: "a fox", "the fox", "foxes", "rain", "the sea"."""
+    if rng.random() < _SEVERAL:
+        return words.plural(_one_of_several(rng))
+    if rng.random() < _TOPIC_SHARE:
         return rng.choice([phrase for phrase, _ in words.plain_topics().values() if phrase.count(" ") < 2])
     hero = words.draw(rng, words.subjects())
     return rng.choice((article(hero), f"the {hero}"))
@@ -136,8 +141,8 @@ def _thing(rng: random.Random) -> tuple[str, str]:
 def joke(rng: random.Random) -> Example:
     """A joke about somebody: a question and its answer."""
     several = rng.random() < _SEVERAL
-    questions, answers, in_plural = tables.read("jokes").values()
-    hero = words.draw(rng, tables.words(in_plural[0]) if several else words.subjects())
+    questions, answers, _ = tables.read("jokes").values()
+    hero = _one_of_several(rng) if several else words.draw(rng, words.subjects())
     lines = zip(rng.choice(tuple(zip(questions[0], answers[0], strict=True))), JOKE_TOKENS, strict=True)
     answer = " ".join(fit(rng, (line,), {"h": hero}, tokens) for line, tokens in lines)
     if rng.random() < _UNNAMED:
@@ -147,12 +152,17 @@ def joke(rng: random.Random) -> Example:
     return Example("joke", _request(rng, "joke", article(hero)), answer, (hero,))
 
 
+def _one_of_several(rng: random.Random) -> str:
+    """One of those about whom people ask in the plural."""
+    return rng.choice(tables.words(tables.read("jokes")["in plural"][0]))
+
+
 def riddle(rng: random.Random) -> Example:
     """A riddle about a thing, with its solution; one that knows no own words for it makes it easy."""
     riddles, anything = tables.read("riddles").values()
     things = tables.pairs(riddles[0])
     others = [noun for noun in words.subjects() if noun not in things]
-    strange = rng.random() < _SOLVED
+    strange = rng.random() < _ANYTHING
     thing = words.draw(rng, others) if strange else rng.choice(tuple(things))
     line = fit(rng, anything[0] if strange else (things[thing],), {}, RIDDLE_TOKENS)
     answer = f"{line} What am I? The {thing}!"
