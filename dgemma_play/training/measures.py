@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 
 from dgemma_play.training import readability
-from dgemma_play.training.grammar import elastic, snippets, tables, verses, words
+from dgemma_play.training.grammar import elastic, snippets, tables, talk, verses, words
 from dgemma_play.training.grammar.example import holds
 from dgemma_play.training.grammar.verses import last_word
 
@@ -99,7 +100,7 @@ def has_form(form: str, text: str) -> bool:
         case "code":
             return text.startswith("def ") and parses(text)
         case "refusal":
-            return text.startswith(_refusals())
+            return _refusals().match(text) is not None
         case "greeting":
             return len(lines) == 1 and ended and sentences == 3
         case "opening" | "blank":
@@ -109,15 +110,22 @@ def has_form(form: str, text: str) -> bool:
 
 
 @cache
-def _refusals() -> tuple[str, ...]:
+def _refusals() -> re.Pattern[str]:
     """What a text may begin with that says that it cannot do what was asked."""
     chat = tables.read("chat")
-    return tuple(
+    replies = (
         text
-        for mood in ("form", "unknown")
-        for reply in chat[mood][1]
-        for text in elastic.fillings(reply, {})
+        for heading in talk.declines()
+        for reply in chat[heading][1]
+        for text in elastic.fillings(reply, defaultdict(lambda: "THING"))
     )
+    patterns = "|".join(map(re.escape, replies)).replace("THING", r"[\w']+(?: [\w']+)?")
+    return re.compile(re.sub(r"[A-Za-z']+(?:/[A-Za-z']+)+", _one_of, patterns))
+
+
+def _one_of(choice: re.Match[str]) -> str:
+    """Words/joined/so as a pattern."""
+    return f"(?:{choice[0].replace('/', '|')})"
 
 
 def _rhyme(first: str, second: str) -> bool:

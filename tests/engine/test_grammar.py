@@ -8,18 +8,20 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from dgemma_play.training import corpus, grammar, model, tokenizer
+from dgemma_play.training import corpus, grammar, measures, model, tokenizer
 from dgemma_play.training.grammar import (
     blanks,
     cards,
     elastic,
     forms,
     longforms,
+    matters,
     naming,
     plots,
     shortforms,
     standins,
     tables,
+    talk,
     verses,
     words,
 )
@@ -36,12 +38,16 @@ SLOTS |= {
     "r": "help",
     "k": "hat",
     "q": "warm",
+    "friend": "an owl",
+    "v": "write",
+    "f": "an essay",
 }
 
 
 def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
     """Every slot's wordings with the length in tokens that the slot asks for."""
     short, chat, openings = tables.read("short"), tables.read("chat"), tables.read("openings")
+    jokes = tuple(tables.read("jokes").values())
     return [
         *(slot for plot in tables.read("plots").values() for slot in zip(plot, plots.LENGTHS, strict=True)),
         *(
@@ -74,10 +80,30 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
             for slot in zip(topic, shortforms.DIALOGUE_TOKENS, strict=True)
         ),
         *((group, shortforms.ADVICE_TOKENS) for group in short["advice"]),
-        (short["items"][0], shortforms.ITEM_TOKENS),
-        *zip(short["recipe"], shortforms.RECIPE_TOKENS, strict=True),
-        *((replies, shortforms.CHAT_TOKENS[0]) for _, replies in (g for g in chat.values() if len(g) == 2)),
-        (chat["offer"][0], shortforms.CHAT_TOKENS[1]),
+        (short["items"][0], matters.ITEM_TOKENS),
+        *((things, matters.ITEM_TOKENS) for *_, things in tables.read("items").values()),
+        *zip(short["recipe"][1:], matters.RECIPE_TOKENS[1:], strict=True),
+        *(
+            slot
+            for _, *ways in tables.read("dishes").values()
+            for slot in zip(ways, matters.RECIPE_TOKENS[1:], strict=True)
+        ),
+        *(
+            (group, matters.TIP_TOKENS)
+            for heading, groups in tables.read("matters").items()
+            for group in groups[-2:]
+            if heading not in ("other matters", "general", "deeds")
+        ),
+        (tables.read("matters")["general"][1], matters.TIP_TOKENS),
+        *(
+            (group[1], talk.CHAT_TOKENS[0])
+            for heading, group in chat.items()
+            if len(group) == 2 and heading != "no fact"
+        ),
+        (chat["offer"][0], talk.CHAT_TOKENS[1]),
+        *((lines, n) for (lines,), n in zip(jokes[:2], talk.JOKE_TOKENS, strict=True)),
+        (tuple(tables.pairs(tables.read("riddles")["things"][0]).values()), talk.RIDDLE_TOKENS),
+        (tables.read("riddles")["anything"][0], talk.RIDDLE_TOKENS),
         *((tails, verses.TAIL_TOKENS) for tails, _ in tables.read("rhymes").values()),
         *((seconds, verses.SECOND_TOKENS) for _, seconds in tables.read("rhymes").values()),
     ]
@@ -107,6 +133,50 @@ def test_every_optional_word_is_sometimes_there_and_sometimes_not() -> None:
     assert never_chosen == []
 
 
+def test_what_names_a_thing_of_one_word_or_two_has_one_length() -> None:
+    chat, general = tables.read("chat"), tables.read("matters")["general"][0]
+    slots = [(chat["no fact"][1], talk.CHAT_TOKENS[0]), (chat["offer about"][0], talk.CHAT_TOKENS[1])]
+    slots += [(general, matters.TIP_TOKENS), (tables.read("short")["recipe"][0], matters.RECIPE_TOKENS[0])]
+    misfits = [
+        (template, thing)
+        for templates, tokens in slots
+        for template in templates
+        for thing in ("rain", "the sea")
+        for text in [elastic.pick(random.Random(0), template)]
+        if tokens not in map(elastic.length, elastic.fillings(text, {"x": thing, "topic": thing}))
+    ]
+    assert misfits == []
+
+
+def test_every_dish_has_as_many_words_as_the_others() -> None:
+    dishes = {k: v for group, *_ in tables.read("dishes").values() for k, v in tables.pairs(group).items()}
+    lengths = {
+        elastic.length(elastic.pick(random.Random(0), f"For {d}, take {n}.")) for d, n in dishes.items()
+    }
+    assert lengths == {matters.RECIPE_TOKENS[0]}
+
+
+def test_tips_on_a_matter_name_it_and_what_cannot_be_done_is_said_to_be() -> None:
+    table = tables.read("matters")
+    for matter in table.keys() - {"other matters", "general", "deeds"}:
+        assert all(holds(first, matter) for first in table[matter][2]), matter
+    rng = random.Random(0)
+    chats = [talk.chat(rng) for _ in range(1500)]
+    declined = sum(measures.has_form("refusal", example.answer) for example in chats)
+    assert 0.5 < declined / len(chats) < 0.8
+    assert not any(
+        measures.has_form("refusal", f"{reply} Well.") for reply in tables.read("chat")["hello"][1]
+    )
+
+
+def test_an_unknown_form_is_called_by_two_words() -> None:
+    called = {form: talk.called(form) for form in tables.read("chat")["unknown forms"][0]}
+    assert {elastic.length(named) for _, named in called.values()} == {2}
+    assert called["an email to my boss"] == ("write", "an email")
+    assert called["a letter to the king"] == ("write", "such letters")
+    assert called["a logo"] == ("draw", "a logo")
+
+
 def test_every_line_of_a_haiku_is_drawn_for_some_topic() -> None:
     verse, haiku = tables.read("verse"), tables.read("haiku").values()
     openers = [line for group in verse["openers"] for line in group]
@@ -129,6 +199,7 @@ def test_every_heading_of_requests_is_asked_for_and_has_one_group() -> None:
     assert {len(groups) for groups in headings.values()} == {1}
     code = {f"code {way}" for way in ("that", "to", "if", "question", "result", "named", "signature")}
     forms_asked = {"story", "haiku", "couplet", "poem", "opening", "dialogue", "advice", "name", "blank"}
+    forms_asked |= {"tips on", "tips to", "dish", "joke", "joke about", "riddle", "riddle about"}
     parts = {"patterns", "before", "after", "moods", "relatives"}
     kinds = tables.read("greetings").keys()
     unnamed = {f"{kind} unnamed" for kind in kinds}
@@ -159,14 +230,19 @@ def test_words_of_which_one_is_drawn_are_equally_long() -> None:
         "chat",
         "described",
         "dialogues",
+        "dishes",
         "everyday",
         "greetings",
         "haiku",
+        "items",
+        "jokes",
+        "matters",
         "named",
         "occasions",
         "openings",
         "plots",
         "rhymes",
+        "riddles",
         "sequels",
         "short",
         "verse",
@@ -334,7 +410,7 @@ def test_any_word_may_stand_in_for_a_subject_but_held_out_ones_not_in_stories_an
     strange = [e for e in asked if e.asked[0] not in known]
     assert 0.1 < len(strange) / len(asked) < standins.SHARE
     outside = {e.form for e in strange if e.asked[0] in words.held_out()}
-    assert outside == {"opening", "dialogue", "advice"}
+    assert outside == {"opening", "dialogue", "advice", "joke"}
     for example in strange:
         (word,), text = example.asked[:1], f"{example.prompt} {example.answer}"
         assert re.search(rf"\b{word}\b", example.prompt.lower())

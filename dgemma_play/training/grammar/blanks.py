@@ -12,7 +12,7 @@ import re
 from functools import cache
 from itertools import chain
 
-from dgemma_play.training.grammar import cards, longforms, shortforms, tables, words
+from dgemma_play.training.grammar import cards, longforms, shortforms, tables, talk, words
 from dgemma_play.training.grammar.elastic import (
     alternatives,
     capital,
@@ -148,7 +148,7 @@ def _of_a_story(rng: random.Random) -> tuple[str, str]:
 def _of_another_form(rng: random.Random) -> tuple[str, str]:
     """A sentence of a story, greeting, advice or answer, and one of its longer words."""
     while True:
-        write = rng.choice((longforms.story, cards.greeting, shortforms.advice, shortforms.chat))
+        write = rng.choice((longforms.story, cards.greeting, shortforms.advice, talk.chat))
         sentence = rng.choice(re.split(r"(?<=[.!?]) ", write(rng).answer))
         gaps = re.findall(r"\b[a-z]{3,}\b", sentence)
         if gaps and length(sentence) in _SENTENCE_TOKENS and not sentence.startswith('"'):

@@ -5,7 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from dgemma_play.training.grammar import blanks, cards, longforms, naming, shortforms, standins
+from dgemma_play.training.grammar import (
+    blanks,
+    cards,
+    longforms,
+    matters,
+    naming,
+    shortforms,
+    standins,
+    talk,
+)
 from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its weight among the examples.
@@ -20,10 +29,12 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "opening": (shortforms.opening, 0.03),
     "dialogue": (shortforms.dialogue, 0.04),
     "advice": (shortforms.advice, 0.02),
-    "list": (shortforms.items, 0.02),
-    "recipe": (shortforms.recipe, 0.02),
-    "riddle": (shortforms.riddle, 0.015),
-    "chat": (shortforms.chat, 0.10),
+    "tips": (matters.tips, 0.05),
+    "list": (matters.items, 0.035),
+    "recipe": (matters.recipe, 0.04),
+    "riddle": (talk.riddle, 0.025),
+    "joke": (talk.joke, 0.02),
+    "chat": (talk.chat, 0.17),
     "blank": (blanks.blank, 0.20),
     "code": (shortforms.code, 0.21),
 }

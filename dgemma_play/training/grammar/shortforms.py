@@ -1,4 +1,4 @@
-"""Dialogues, small talk, code: how a prompt and its answer are drawn from the tables."""
+"""Openings, dialogues, advice, code: how a prompt and its answer are drawn from the tables."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import random
 from dgemma_play.training.grammar import snippets, tables, words
 from dgemma_play.training.grammar.elastic import (
     article,
-    capital,
     fit,
     pick,
     with_articles,
 )
 from dgemma_play.training.grammar.example import Example
-from dgemma_play.training.grammar.plots import draw_cast, friends
-from dgemma_play.training.grammar.prompts import ask, in_other_words, invented_word, request
+from dgemma_play.training.grammar.plots import friends
+from dgemma_play.training.grammar.prompts import ask, in_other_words
 
 _TO_A_PERSON = ("greet", "goodbye")  # code whose plain wordings ask for a card: "say hello to a friend"
 _RARE_WAYS = {"code signature": 0.35, "code question": 0.3, "code named": 0.35}  # weights; of others 1
@@ -23,14 +22,9 @@ _OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than 
 _OTHER_NAME = 0.4  # of the functions whose name is given have one of another task
 _MANNERS_SHARE = 0.2  # of the requests for code that end with a word get a stop or a courtesy
 
-_GUESSES = ("What am I?", "Guess my name!", "Do you know?", "Who am I?")
-
 # Tokens per slot of the forms with a fixed length.
 ADVICE_TOKENS = 9
-CHAT_TOKENS = (9, 11)  # the answer, the offer
 DIALOGUE_TOKENS = (9, 9, 9)
-ITEM_TOKENS = 6
-RECIPE_TOKENS = (11, 8, 8)
 
 
 def opening(rng: random.Random) -> Example:
@@ -71,62 +65,6 @@ def advice(rng: random.Random) -> Example:
     kinds = ("advice", "some advice", "a piece of advice", "wise words", "good advice", "life advice")
     prompt = ask(rng, "advice", kinds, article(hero), (" from ",), patterns=False)
     return Example("advice", prompt, f"The {hero} says: {one} {two}", (hero,))
-
-
-def items(rng: random.Random) -> Example:
-    """A list of three things."""
-    hero = words.draw(rng, words.subjects())
-    chosen = rng.sample(tables.read("short")["items"][0], 3)
-    lines = [capital(fit(rng, (item,), {}, ITEM_TOKENS)) for item in chosen]
-    answer = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
-    where = rng.choice(("pocket", "bag", "suitcase", "drawer", "house"))
-    kinds = ("three things", "a list of three things", "a list of things", "a short list of things")
-    return Example(
-        "list", request(rng, kinds, f"the {where} of {article(hero)}", (" in ",), patterns=False), answer
-    )
-
-
-def recipe(rng: random.Random) -> Example:
-    """How to make a feeling."""
-    groups = zip(tables.read("short")["recipe"], RECIPE_TOKENS, strict=True)
-    answer = " ".join(fit(rng, group, {}, tokens) for group, tokens in groups)
-    feeling = rng.choice(tables.words(tables.read("short")["feelings"][0]))
-    kinds = ("a recipe", "a short recipe", "a little recipe")
-    return Example("recipe", request(rng, kinds, feeling, (" for ",), patterns=False), answer)
-
-
-def riddle(rng: random.Random) -> Example:
-    """A riddle about a thing."""
-    riddles = tables.pairs(tables.read("short")["riddles"][0])
-    thing = rng.choice(tuple(riddles))
-    about = rng.choice((f"the {thing}", article(thing), thing))
-    prompt = request(rng, ("a riddle", "a short riddle", "a small riddle"), about)
-    return Example("riddle", prompt, f"{pick(rng, riddles[thing])} {rng.choice(_GUESSES)}")
-
-
-def chat(rng: random.Random) -> Example:
-    """Small talk, or a question that is too big: a friendly reply that says what can be asked for."""
-    table = tables.read("chat")
-    mood = rng.choice(
-        ("hello", "mood", "who", "thanks", "bye", "idea", *["form"] * 3, "unknown", "unknown", "unknown")
-    )
-    prompts, replies = table[mood]
-    prompt = rng.choice(prompts)
-    cast = draw_cast(rng)
-    if mood == "form":
-        kind = rng.choice(table["unknown forms"][0])
-        prompt = prompt.format(k=kind, x=rng.choice((article(cast.hero), cast.hero, f"the {cast.hero}")))
-        prompt = capital(prompt) if rng.random() < 0.6 else prompt
-    if mood == "unknown":
-        thing = rng.choice(table["unknown things"][0]) if rng.random() < 0.75 else invented_word(rng)
-        prompt = prompt.format(x=thing)
-        prompt = prompt if rng.random() < 0.7 else prompt.lower()
-    # Few of them: of many a small model offers one that is none ("about the swam").
-    phrases = [phrase for phrase, _ in words.plain_topics().values() if phrase.startswith("the ")]
-    slots = {"topic": rng.choice(phrases), "hero": article(cast.hero), "thing": article(cast.noun)}
-    first, second = CHAT_TOKENS
-    answer = f"{fit(rng, replies, {}, first)} {fit(rng, table['offer'][0], slots, second)}"
-    return Example("chat", prompt, answer)
 
 
 def code(rng: random.Random) -> Example:

@@ -22,7 +22,7 @@ _HELD_OUT_SHARE = 0.4  # of the stand-ins outside stories and verses are held-ou
 _STRANGERS_SHARE = 0.3  # of the other stand-ins are drawn from words that are no subject themselves
 _STRANGERS_SYLLABLES = 3  # at most: longer ones are too few
 _STORIES_AND_VERSES = ("story", "long story", "haiku", "couplet", "poem")
-FORMS = (*_STORIES_AND_VERSES, "opening", "dialogue", "advice")
+FORMS = (*_STORIES_AND_VERSES, "opening", "dialogue", "advice", "joke")
 # These would change what is asked for, or cannot follow "a".
 _CUES = (
     *("list", "message", "song", "opening", "note", "goodbye", "you", "our", "she", "one", "into", "till"),
