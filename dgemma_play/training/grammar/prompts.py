@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from dgemma_play.training.grammar import tables, words
 from dgemma_play.training.grammar.elastic import article, capital, pick
@@ -72,7 +73,16 @@ def _in_a_mood(rng: random.Random, kind: str) -> str:
     bare = re.sub(r"^an? ", "", kind)
     if bare == kind or rng.random() >= _MOOD_SHARE:
         return kind
-    return article(f"{rng.choice(tables.words(tables.read('asks')['moods'][0]))} {bare}")
+    moods = tables.words(tables.read("asks")["moods"][0])
+    if re.search("story|tale", kind):
+        # Of these moods a story has plots: it is asked for with them only where it is told so.
+        moods = tuple(mood for mood in moods if mood not in _story_moods())
+    return article(f"{rng.choice(moods)} {bare}")
+
+
+@cache
+def _story_moods() -> frozenset[str]:
+    return frozenset(word for said, *_ in tables.read("moods").values() for word in tables.words(said))
 
 
 def ask(
@@ -92,10 +102,13 @@ def ask(
 def in_other_words(rng: random.Random, heading: str, about: str) -> str:
     """A prompt in a wording that only this kind of text has: `Wish Ana a happy birthday.`"""
     text = pick(rng, rng.choice(tables.read("asks")[heading][0])).format(x=about)
+    return as_said(rng, text, about, behind=not heading.startswith(_SAID_LAST))
+
+
+def as_said(rng: random.Random, text: str, about: str, behind: bool = True) -> str:
+    """A whole request as people type it: with a capital or none, now and then with a few words more."""
     text = text if (about and text.startswith(about)) or rng.random() < 0.6 else capital(text)
-    if rng.random() < _CHATTER_SHARE:
-        return _with_chatter(rng, text, behind=not heading.startswith(_SAID_LAST))
-    return text
+    return _with_chatter(rng, text, behind) if rng.random() < _CHATTER_SHARE else text
 
 
 def _plain_request(rng: random.Random, kind: str, about: str, join: str) -> str:
