@@ -25,13 +25,24 @@ from dgemma_play.training.grammar.example import holds
 
 CAST = plots.Cast(hero="fox", adjective="red", friend="owl", thing="silver bell", place="forest")
 
-SLOTS = CAST.slots(random.Random(0)) | {"N": "Ana", "topic": "the sea", "hero": "a fox", "thing": "a bell"}
+SLOTS = CAST.slots(random.Random(0)) | {
+    "N": "Ana",
+    "topic": "the sea",
+    "hero": "a fox",
+    "thing": "a bell",
+    "t": "tea",
+}
 
 
 def all_plots() -> list[plots.Plot]:
     """The plots of the stories, those of troubles and moods included."""
     named = [asked.plot for asked in (*plots.troubles(), *plots.moods())]
     return [*tables.read("plots").values(), *named]
+
+
+def first_lines_ends() -> list[tables.Group]:
+    """How first lines end, of any novel and of each kind."""
+    return [tables.read("openings")["results"][0], *(ends for _, ends in tables.read("genres").values())]
 
 
 def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
@@ -50,10 +61,11 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
             for group in groups
         ),
         *((taglines, elastic.common_length(taglines)) for *_, taglines in tables.read("named").values()),
-        *((group, elastic.common_length(group)) for (group,) in openings.values()),
+        *((openings[part][0], elastic.common_length(openings[part][0])) for part in ("times", "deeds")),
+        *((ends, elastic.common_length(openings["results"][0])) for ends in first_lines_ends()),
         *(
             slot
-            for topic in tables.read("dialogues").values()
+            for topic in (*tables.read("dialogues").values(), *tables.read("talks").values())
             for slot in zip(topic, shortforms.DIALOGUE_TOKENS, strict=True)
         ),
         *((group, shortforms.ADVICE_TOKENS) for group in short["advice"]),
@@ -106,7 +118,7 @@ def test_every_heading_of_requests_is_asked_for_and_has_one_group() -> None:
     assert {len(groups) for groups in headings.values()} == {1}
     code = {f"code {way}" for way in ("that", "to", "if", "question", "result", "named", "signature")}
     forms_asked = {"story", "haiku", "couplet", "poem", "opening", "dialogue", "advice", "name", "blank"}
-    parts = {"patterns", "before", "after", "moods", "relatives"}
+    parts = {"patterns", "before", "after", "moods", "relatives", "opening of", "dialogue about"}
     kinds = tables.read("greetings").keys()
     unnamed = {f"{kind} unnamed" for kind in kinds}
     to_several = {

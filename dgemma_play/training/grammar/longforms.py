@@ -114,7 +114,8 @@ def _told(
     Its hero is `our Ana`, where it is called so, or `my fox`, where it is mine, wherever it was `the fox`.
     """
     text = ""
-    while not text or not all(holds(text, word) for word in asked):
+    clumsy = "There once was" if called or mine else "\n"  # "there once was our Ana"
+    while not text or clumsy in text or not all(holds(text, word) for word in asked):
         text = _called(" ".join(tell(rng, cast, plot)), cast.hero, called, mine)
     return text
 

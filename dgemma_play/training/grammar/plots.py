@@ -49,7 +49,6 @@ class Cast:
             **(words.pronoun_forms(self.pronoun) if self.pronoun else words.pronouns(self.hero)),
             "F": self.friend,
             "aF": article(self.friend),
-            "o2": words.pronouns(self.friend)["o"],
             "O": article(self.thing),
             "On": self.thing,
             "n": self.noun,
