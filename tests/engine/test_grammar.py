@@ -274,7 +274,10 @@ def test_a_story_tells_the_trouble_and_the_mood_that_its_prompt_names() -> None:
     stories = [longforms.story(rng) for _ in range(1500)]
     dark = next(trouble for trouble in plots.troubles() if trouble.matters == ("dark",))
     spooky = next(mood for mood in plots.moods() if "spooky" in mood.words)
-    for cue, plot in (("(afraid|scared) of the dark", dark.plot), ("spooky|creepy|eerie", spooky.plot)):
+    for cue, plot in (
+        ("(afraid|scared) of the dark", dark.plot),
+        ("(spooky|creepy|eerie) (little )?(story|tale)", spooky.plot),
+    ):
         asked = [e for e in stories if re.search(cue, e.prompt, re.IGNORECASE)]
         assert len(asked) > 4
         assert [e for e in asked if not ends_as(e.answer, plot)] == []

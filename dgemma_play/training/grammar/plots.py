@@ -87,8 +87,18 @@ class Mood:
 def troubles() -> tuple[Trouble, ...]:
     """All troubles."""
     return tuple(
-        Trouble(ways, tables.words(matters), tuple(plot))
+        Trouble(ways, _matters(tables.words(matters)), tuple(plot))
         for ways, matters, *plot in tables.read("troubles").values()
+    )
+
+
+def _matters(entries: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a trouble, with all members of a kin for `*things`: any word may be carried over."""
+    kins = words.kins()
+    return tuple(
+        matter
+        for entry in entries
+        for matter in (kins[entry[1:]].members if entry.startswith("*") else (entry,))
     )
 
 
@@ -132,7 +142,7 @@ def draw_trouble(rng: random.Random, cast: Cast) -> tuple[Trouble, Cast]:
         if (matters := [m for m in trouble.matters if m not in named])
     ]
     trouble, matters = rng.choice(fitting)
-    return trouble, replace(cast, matter=rng.choice(matters))
+    return trouble, replace(cast, matter=words.draw(rng, matters))
 
 
 def tell(rng: random.Random, cast: Cast, plot: Plot | None = None) -> list[str]:

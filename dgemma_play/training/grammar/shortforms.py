@@ -34,7 +34,7 @@ _MANNERS_SHARE = 0.2  # of the requests for code that end with a word get a stop
 _OF_A_GENRE, _IN_A_PLACE = 0.3, 0.3  # shares of the first lines
 _ABOUT_A_TOPIC = 0.5  # share of the dialogues
 _TOPIC_IN_OTHER_WORDS = 0.5  # of these are asked for in a way that names the topic otherwise
-_THINGS = ("things", "food", "nature")  # kins of which one may talk
+_NAMED_TOPIC = 0.6  # share of the topics that are no subject of verses
 _UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
 _ALIASES = {
     "café": ("café", "cafe", "coffee shop"),
@@ -183,12 +183,11 @@ def dialogue(rng: random.Random) -> Example:
 
 
 def _topic(rng: random.Random, speakers: tuple[str, ...]) -> str:
-    """What two may talk about: `rain`, `the sea`, `hats`."""
-    # Nobody: some talks are about what there is for supper.
-    things = [noun for kin in _THINGS for noun in words.by_rarity(words.kins()[kin].members)[0]]
-    things = [noun for noun in things if noun not in speakers]
-    phrases = [phrase for phrase, _ in words.plain_topics().values()]
-    return words.plural(rng.choice(things)) if rng.random() < 0.45 else rng.choice(phrases)
+    """What two may talk about: `cheese`, `the sea`, `hats`."""
+    named = tables.words(tables.read("lists")["talk topics"][0])
+    phrases = tuple(phrase for phrase, _ in words.plain_topics().values())
+    topics = named if rng.random() < _NAMED_TOPIC else phrases
+    return rng.choice([topic for topic in topics if topic not in speakers])
 
 
 def advice(rng: random.Random) -> Example:
