@@ -262,7 +262,9 @@ def test_a_plot_names_what_its_trouble_is_about_and_brings_a_friend() -> None:
 
 def ends_as(story: str, plot: plots.Plot) -> bool:
     """Whether the last sentence of a story is one of the plot's."""
-    any_word = (re.sub(r"\\{\w+\\}", ".+", re.escape(line)) for line in plot[-1])
+    any_word = (
+        re.sub(r"(the\\ )?\\{\w+\\}", ".+", re.escape(line), flags=re.IGNORECASE) for line in plot[-1]
+    )
     return any(
         re.search(re.sub(r"[A-Za-z']+(?:/[A-Za-z']+)+", r"\\w+", line) + "$", story, re.IGNORECASE)
         for line in any_word

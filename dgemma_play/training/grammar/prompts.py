@@ -54,7 +54,7 @@ def request(
         text = text if about and text.startswith(about) else text[0].lower() + text[1:]
         text = f"{rng.choice(table['before'][0])} {text}"
     if rng.random() < _AROUND_SHARE:
-        text = f"{text.rstrip('.!?')}{rng.choice((',', ''))} {rng.choice(table['after'][0])}"
+        text = f"{text.rstrip('.!?')}{rng.choice((',', ''))} {rng.choice(_said_behind(kind))}"
     if rng.random() < _CHATTER_SHARE:
         text = _with_chatter(rng, text)
     if about and text.startswith(about):
@@ -74,10 +74,27 @@ def _in_a_mood(rng: random.Random, kind: str) -> str:
     if bare == kind or rng.random() >= _MOOD_SHARE:
         return kind
     moods = tables.words(tables.read("asks")["moods"][0])
-    if re.search("story|tale", kind):
-        # Of these moods a story has plots: it is asked for with them only where it is told so.
+    if _is_story(kind):
+        if _story_moods() & set(kind.split()):
+            return kind
         moods = tuple(mood for mood in moods if mood not in _story_moods())
     return article(f"{rng.choice(moods)} {bare}")
+
+
+def _said_behind(kind: str) -> tuple[str, ...]:
+    """What may be said behind a request for a kind of text; behind one for a story no wish for a mood."""
+    lines = tables.read("asks")["after"][0]
+    if not _is_story(kind):
+        return lines
+    harmless = {"not", "nothing", "because"}
+    return tuple(
+        line for line in lines if not _story_moods() & set(line.split()) or harmless & set(line.split())
+    )
+
+
+def _is_story(kind: str) -> bool:
+    """Whether a kind of text is told in moods: there a mood changes the answer, so it is no decoration."""
+    return re.search("story|tale", kind) is not None
 
 
 @cache
