@@ -41,7 +41,19 @@ SLOTS |= {
     "friend": "an owl",
     "v": "write",
     "f": "an essay",
+    "t": "tea",
 }
+
+
+def all_plots() -> list[plots.Plot]:
+    """The plots of the stories, those of troubles and moods included."""
+    named = [asked.plot for asked in (*plots.troubles(), *plots.moods())]
+    return [*tables.read("plots").values(), *named]
+
+
+def first_lines_ends() -> list[tables.Group]:
+    """How first lines end, of any novel and of each kind."""
+    return [tables.read("openings")["results"][0], *(ends for _, ends in tables.read("genres").values())]
 
 
 def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
@@ -49,7 +61,7 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
     short, chat, openings = tables.read("short"), tables.read("chat"), tables.read("openings")
     jokes = tuple(tables.read("jokes").values())
     return [
-        *(slot for plot in tables.read("plots").values() for slot in zip(plot, plots.LENGTHS, strict=True)),
+        *(slot for plot in all_plots() for slot in zip(plot, plots.LENGTHS, strict=True)),
         *(
             slot
             for plot in tables.read("sequels").values()
@@ -73,10 +85,11 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
             for frames in (naming.qualified(kind), naming.placed(kind))
             if frames
         ),
-        *((group, elastic.common_length(group)) for (group,) in openings.values()),
+        *((openings[part][0], elastic.common_length(openings[part][0])) for part in ("times", "deeds")),
+        *((ends, elastic.common_length(openings["results"][0])) for ends in first_lines_ends()),
         *(
             slot
-            for topic in tables.read("dialogues").values()
+            for topic in (*tables.read("dialogues").values(), *tables.read("talks").values())
             for slot in zip(topic, shortforms.DIALOGUE_TOKENS, strict=True)
         ),
         *((group, shortforms.ADVICE_TOKENS) for group in short["advice"]),
@@ -200,7 +213,7 @@ def test_every_heading_of_requests_is_asked_for_and_has_one_group() -> None:
     code = {f"code {way}" for way in ("that", "to", "if", "question", "result", "named", "signature")}
     forms_asked = {"story", "haiku", "couplet", "poem", "opening", "dialogue", "advice", "name", "blank"}
     forms_asked |= {"tips on", "tips to", "dish", "joke", "joke about", "riddle", "riddle about"}
-    parts = {"patterns", "before", "after", "moods", "relatives"}
+    parts = {"patterns", "before", "after", "moods", "relatives", "opening of", "dialogue about"}
     kinds = tables.read("greetings").keys()
     unnamed = {f"{kind} unnamed" for kind in kinds}
     to_several = {
@@ -237,6 +250,7 @@ def test_words_of_which_one_is_drawn_are_equally_long() -> None:
         "items",
         "jokes",
         "matters",
+        "moods",
         "named",
         "occasions",
         "openings",
@@ -245,6 +259,7 @@ def test_words_of_which_one_is_drawn_are_equally_long() -> None:
         "riddles",
         "sequels",
         "short",
+        "troubles",
         "verse",
     )
     lines = [
@@ -390,6 +405,51 @@ def test_a_story_about_somebody_by_name_is_about_our_ana_and_one_about_my_fox_ab
     assert len(mine) > 10
     for example in mine:
         assert not re.search(rf"\b([Aa]n?|[Tt]he) (\w+ )?{example.asked[0]}\b", example.answer), example
+
+
+def test_a_plot_names_what_its_trouble_is_about_and_brings_a_friend() -> None:
+    for trouble in plots.troubles():
+        first, _, third, *_ = trouble.plot
+        (matter, *others) = trouble.matters
+        assert all("{b}" in line or "{aB}" in line or (holds(line, matter) and not others) for line in first)
+        assert all("{A}" in line for line in first)
+        assert all("{aF}" in line for line in third)
+        assert len(trouble.clauses) > 4
+    assert all("{aF}" in line for mood in plots.moods() for line in mood.plot[2])
+
+
+def ends_as(story: str, plot: plots.Plot) -> bool:
+    """Whether the last sentence of a story is one of the plot's."""
+    any_word = (
+        re.sub(r"(the\\ )?\\{\w+\\}", ".+", re.escape(line), flags=re.IGNORECASE) for line in plot[-1]
+    )
+    return any(
+        re.search(re.sub(r"[A-Za-z']+(?:/[A-Za-z']+)+", r"\\w+", line) + "$", story, re.IGNORECASE)
+        for line in any_word
+    )
+
+
+def test_a_story_tells_the_trouble_and_the_mood_that_its_prompt_names() -> None:
+    rng = random.Random(0)
+    stories = [longforms.story(rng) for _ in range(1500)]
+    dark = next(trouble for trouble in plots.troubles() if trouble.matters == ("dark",))
+    spooky = next(mood for mood in plots.moods() if "spooky" in mood.words)
+    for cue, plot in (
+        ("(afraid|scared) of the dark", dark.plot),
+        ("(spooky|creepy|eerie) (little )?(story|tale)", spooky.plot),
+    ):
+        asked = [e for e in stories if re.search(cue, e.prompt, re.IGNORECASE)]
+        assert len(asked) > 4
+        assert [e for e in asked if not ends_as(e.answer, plot)] == []
+
+
+def test_a_hero_in_trouble_has_the_pronoun_of_the_prompt() -> None:
+    rng = random.Random(0)
+    for example in (longforms.story(rng) for _ in range(600)):
+        found = re.search(r"who (?:lost|misses) (his|her|its) ", example.prompt)
+        first = example.answer.partition(".")[0]
+        if found and (said := re.search(r"\b(his|her|its)\b", first)):
+            assert said[1] == found[1], example
 
 
 def test_a_name_has_a_pronoun() -> None:

@@ -19,15 +19,15 @@ from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its weight among the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
-    "story": (longforms.story, 0.30),
-    "long story": (longforms.long_story, 0.06),
-    "haiku": (longforms.haiku, 0.19),
-    "couplet": (longforms.couplet, 0.09),
-    "poem": (longforms.poem, 0.10),
-    "greeting": (cards.greeting, 0.14),
-    "name": (naming.name, 0.06),
-    "opening": (shortforms.opening, 0.03),
-    "dialogue": (shortforms.dialogue, 0.04),
+    "story": (longforms.story, 0.36),
+    "long story": (longforms.long_story, 0.05),
+    "haiku": (longforms.haiku, 0.20),
+    "couplet": (longforms.couplet, 0.11),
+    "poem": (longforms.poem, 0.13),
+    "greeting": (cards.greeting, 0.20),
+    "name": (naming.name, 0.09),
+    "opening": (shortforms.opening, 0.05),
+    "dialogue": (shortforms.dialogue, 0.07),
     "advice": (shortforms.advice, 0.02),
     "tips": (matters.tips, 0.05),
     "list": (matters.items, 0.035),
@@ -35,8 +35,8 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "riddle": (talk.riddle, 0.025),
     "joke": (talk.joke, 0.02),
     "chat": (talk.chat, 0.17),
-    "blank": (blanks.blank, 0.20),
-    "code": (shortforms.code, 0.21),
+    "blank": (blanks.blank, 0.22),
+    "code": (shortforms.code, 0.19),
 }
 
 

@@ -9,10 +9,20 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from dgemma_play.training.grammar import tables, verses, words
-from dgemma_play.training.grammar.elastic import article, capital, pick
+from dgemma_play.training.grammar.elastic import article, capital, pick, with_articles
 from dgemma_play.training.grammar.example import Example, holds
-from dgemma_play.training.grammar.plots import Cast, draw_cast, tell, tell_sequel
-from dgemma_play.training.grammar.prompts import ask, invented_word, relative, request
+from dgemma_play.training.grammar.plots import (
+    Cast,
+    Mood,
+    Plot,
+    Trouble,
+    draw_cast,
+    draw_trouble,
+    moods,
+    tell,
+    tell_sequel,
+)
+from dgemma_play.training.grammar.prompts import as_said, ask, invented_word, relative, request
 
 _TWO_HEROES = 0.12  # share of the stories about somebody by name that have a friend in the prompt
 _TWO_TOPICS = 0.22  # share of the verses about two things
@@ -21,6 +31,16 @@ _LONGEST_IN_HAIKU = 5  # syllables of what a haiku calls its topic
 _UNKNOWN_SUBJECT = 0.04  # share of stories and verses asked about a word that nobody knows
 _BY_NAME = 0.12  # share of stories and verses about somebody by name
 _RELATIVE = 0.15  # share of the heroes of stories of whom more is said, that changes nothing
+_TROUBLED = 0.36  # share of the stories whose prompt names a trouble
+_IN_A_MOOD = 0.16  # share of the others whose prompt names a mood
+_MOOD_AS_KIND = 0.7  # of these say "a sad story", the others have a request of their own
+_OTHER_PRONOUN = 0.25  # of the animals in trouble are called he, she or it by the prompt
+_KINDS = (
+    *("a story", "a short story", "a tiny story", "a little story", "a bedtime story", "a tale"),
+    *("a small story", "a story to read in bed", "a fairy tale", "some story", "a nice story"),
+    "a quick story",
+)
+_JOINS = (" about ", " about ", " about ", " with ", " of ", " where you meet ")
 _CHILDREN = {"she": "girl", "he": "boy"}
 _OWNERS = (
     "aunt's",
@@ -38,33 +58,78 @@ def story(rng: random.Random) -> Example:
     """Five sentences about a hero and a friend, sometimes with a thing or place that the prompt names."""
     called = rng.choice(_heroes_names()) if rng.random() < _BY_NAME else ""
     cast = draw_cast(rng, _CHILDREN[words.pronouns(called)["s"]] if called else "")
+    if rng.random() < _TROUBLED:
+        return _story_of_trouble(rng, cast, called)
     about, asked = _named_subject(rng, cast, called) if called else _story_subject(rng, cast)
     if rng.random() < _UNKNOWN_SUBJECT:
         called, about, asked = "", article(invented_word(rng)), ()
-    whose = None
-    if called:
-        whose = ("our", called)
-    elif about == f"my {cast.hero}":
-        whose = ("my", cast.hero)
-    kinds = (
-        *("a story", "a short story", "a tiny story", "a little story", "a bedtime story", "a tale"),
-        *("a small story", "a story to read in bed", "a fairy tale", "some story", "a nice story"),
-        "a quick story",
+    # A mood has one plot, in which no thing is sure to occur.
+    mood = rng.choice(moods()) if rng.random() < _IN_A_MOOD and cast.noun not in asked else None
+    prompt = _in_mood(rng, mood, about) if mood else ask(rng, "story", _KINDS, about, _JOINS)
+    mine = about == f"my {cast.hero}"
+    return Example("story", prompt, _told(rng, cast, called, mine, asked, mood and mood.plot), asked)
+
+
+def _in_mood(rng: random.Random, mood: Mood, about: str) -> str:
+    """A request for a story that names the mood: `a sad story about a fox`."""
+    if rng.random() >= _MOOD_AS_KIND:
+        return as_said(rng, rng.choice(mood.requests).format(x=about), about)
+    kinds = ("a {} story", "a {} story", "a short {} story", "a {} little story", "a {} tale")
+    said = with_articles(rng.choice(kinds).format(rng.choice(mood.words)))
+    return request(rng, (said,), about, _JOINS)
+
+
+def _story_of_trouble(rng: random.Random, cast: Cast, called: str) -> Example:
+    """A story of the trouble that its prompt names: `a fox who lost her hat`."""
+    trouble, cast = draw_trouble(rng, cast)
+    way = pick(rng, rng.choice(trouble.ways))
+    if words.subjects()[cast.hero][0].verse == "animal" and not called and rng.random() < _OTHER_PRONOUN:
+        cast = replace(cast, pronoun=rng.choice(("he", "she", "it")) if re.search("{p?s}", way) else "")
+    hero = article(cast.hero)
+    placed = any("{P}" in wording for wording in trouble.plot[0])  # who moves to the city is nowhere yet
+    wordings = (
+        (50, hero, ()),
+        (8, f"the {cast.hero}", ()),
+        (6, f"my {cast.hero}", ()),
+        (16, article(f"{cast.adjective} {cast.hero}"), (cast.adjective,)),
+        (8 * placed, f"{hero} {words.place_phrase(cast.place)}", (cast.place,)),
     )
-    joins = (" about ", " about ", " about ", " with ", " of ", " where you meet ")
-    answer = _told(rng, cast, whose)
-    while not all(holds(answer, word) for word in asked):
-        answer = _told(rng, cast, whose)
-    return Example("story", ask(rng, "story", kinds, about, joins), answer, asked)
+    by_name = ((1, called, ()), (1, f"little {called}", ()), (1, f"{hero} named {called}", ()))
+    options = by_name if called else wordings
+    _, about, asked = rng.choices(options, [weight for weight, *_ in options])[0]
+    mine = about == f"my {cast.hero}"
+    said = way.format(x=about, **cast.slots(rng))
+    matter = (cast.matter,) if re.search("{b}|{aB}", way) else ()
+    asked = (called or cast.hero, *asked, *matter)
+    if "{x}" in way:
+        prompt = as_said(rng, said, about)
+    else:
+        if way.startswith("who ") and rng.random() < _TWO_TOPICS:
+            said, asked = f"{said} and {article(cast.friend)}", (*asked, cast.friend)
+        prompt = ask(rng, "story", _KINDS, f"{about} {said}", _JOINS)
+    return Example("story", prompt, _told(rng, cast, called, mine, asked, trouble.plot), asked)
 
 
-def _told(rng: random.Random, cast: Cast, whose: tuple[str, str] | None) -> str:
-    """A story of the cast; with `whose` its hero is `our Ana` or `my fox` wherever it was `the fox`."""
-    text = " ".join(tell(rng, cast))
-    if whose is None:
+def _told(
+    rng: random.Random, cast: Cast, called: str, mine: bool, asked: tuple[str, ...], plot: Plot | None
+) -> str:
+    """A story that holds what was asked for, of the plot or any.
+
+    Its hero is `our Ana`, where it is called so, or `my fox`, where it is mine, wherever it was `the fox`.
+    """
+    text = ""
+    clumsy = "There once was" if called or mine else "\n"  # "there once was our Ana"
+    while not text or clumsy in text or not all(holds(text, word) for word in asked):
+        text = _called(" ".join(tell(rng, cast, plot)), cast.hero, called, mine)
+    return text
+
+
+def _called(text: str, hero: str, called: str, mine: bool) -> str:
+    """The story with `our Ana` or `my fox` for `the fox`."""
+    if not called and not mine:
         return text
-    owner, called = whose
-    phrase = re.compile(rf"\b(an?|the) (\w+ )?{cast.hero}\b", re.IGNORECASE)
+    owner, called = ("our", called) if called else ("my", hero)
+    phrase = re.compile(rf"\b(an?|the) (\w+ )?{hero}\b", re.IGNORECASE)
     return phrase.sub(
         lambda found: f"{capital(owner) if found[1][0].isupper() else owner} {found[2] or ''}{called}", text
     )
@@ -137,13 +202,23 @@ def _with_words(rng: random.Random, noun: str) -> str:
 def long_story(rng: random.Random) -> Example:
     """Two canvases: five sentences in three paragraphs (64 tokens with the breaks), then a sequel."""
     cast = draw_cast(rng)
-    one, two, three, four, five = tell(rng, cast)
+    plot = None
     pair = rng.random() < 0.5
     asked = (cast.hero, cast.friend) if pair else (cast.hero,)
     about = " and ".join(map(article, asked))
+    if not pair and rng.random() < _TROUBLED:
+        trouble, cast = draw_trouble(rng, cast)
+        about, plot = f"{about} {_clause(rng, trouble, cast)}", trouble.plot
+        asked = (*asked, cast.matter) if holds(about, cast.matter) else asked
+    one, two, three, four, five = tell(rng, cast, plot)
     kinds = ("a long story", "a longer story", "a very long story", "a story in two parts", "a long tale")
     answer = f"{one} {two}\n{three}\n{four} {five}\n{' '.join(tell_sequel(rng, cast))}"
     return Example("long story", request(rng, kinds, about), answer, asked)
+
+
+def _clause(rng: random.Random, trouble: Trouble, cast: Cast) -> str:
+    """The trouble as it is said behind the hero."""
+    return pick(rng, rng.choice(trouble.clauses)).format_map(cast.slots(rng))
 
 
 @dataclass(frozen=True)
@@ -174,7 +249,9 @@ def _verse_subject(rng: random.Random, topic: str | None = None, longest: int | 
     if words.is_first_name(topic):
         wordings += [f"my friend {topic}", f"{topic} {relative(rng, person=True)}", phrase]
     if topic in words.subjects():
-        wordings += [article(topic), article(topic), _with_words(rng, topic)]
+        trouble, cast = draw_trouble(rng, draw_cast(rng, topic))  # it changes no verse
+        in_trouble = f"{article(topic)} {_clause(rng, trouble, cast)}"
+        wordings += [article(topic), article(topic), _with_words(rng, topic), in_trouble]
     if words.is_common(topic):
         wordings += [words.plural(topic)]
     return _Subject(topic, rng.choice(wordings), phrase, (topic,))

@@ -1,12 +1,14 @@
-"""Plots of the stories (`tables/plots.txt`, `tables/sequels.txt`) and who plays in them.
+"""Plots of the stories and who plays in them.
 
-Every plot has five sentences of the same lengths, so that no plot is chosen by its length.
+Those of `tables/plots.txt` and `tables/sequels.txt` go with any prompt; one of `tables/troubles.txt` or
+`tables/moods.txt` is told where a prompt names it. Every plot has five sentences of the same lengths, so
+that no plot is chosen by its length.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from dgemma_play.training.grammar import tables, words
@@ -15,6 +17,7 @@ from dgemma_play.training.grammar.elastic import article, fit
 # Tokens per sentence, full stop included: 61 together, 62 with the end-of-text token, of a canvas of 64.
 LENGTHS = (16, 11, 12, 11, 11)
 SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
+Plot = tuple[tables.Group, ...]  # wordings of five sentences
 _BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
 
 
@@ -27,6 +30,8 @@ class Cast:
     friend: str
     thing: str
     place: str
+    matter: str = "hat"  # what a trouble is about
+    pronoun: str = ""  # he, she or it, where a prompt calls the hero otherwise than the tables do
 
     @property
     def noun(self) -> str:
@@ -41,17 +46,69 @@ class Cast:
             "a": self.adjective,
             "h": self.hero,
             "aH": article(self.hero),
-            **words.pronouns(self.hero),
+            **(words.pronoun_forms(self.pronoun) if self.pronoun else words.pronouns(self.hero)),
             "F": self.friend,
             "aF": article(self.friend),
-            "o2": words.pronouns(self.friend)["o"],
             "O": article(self.thing),
             "On": self.thing,
             "n": self.noun,
             "P": words.place_phrase(self.place),
             "p": self.place,
             "place": f"the {self.place}",
+            "b": self.matter,
+            "aB": article(self.matter),
         }
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What may happen to a hero: ways to say it, what it may be about, and its plot."""
+
+    ways: tables.Group
+    matters: tuple[str, ...]
+    plot: Plot
+
+    @property
+    def clauses(self) -> tuple[str, ...]:
+        """The ways that stand behind the hero; the others are whole requests."""
+        return tuple(way for way in self.ways if "{x}" not in way)
+
+
+@dataclass(frozen=True)
+class Mood:
+    """How a story may be: the words for it, requests that have it, and its plot."""
+
+    words: tuple[str, ...]
+    requests: tables.Group
+    plot: Plot
+
+
+@cache
+def troubles() -> tuple[Trouble, ...]:
+    """All troubles."""
+    return tuple(
+        Trouble(ways, _matters(tables.words(matters)), tuple(plot))
+        for ways, matters, *plot in tables.read("troubles").values()
+    )
+
+
+def _matters(entries: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a trouble, with all members of a kin for `*things`: any word may be carried over."""
+    kins = words.kins()
+    return tuple(
+        matter
+        for entry in entries
+        for matter in (kins[entry[1:]].members if entry.startswith("*") else (entry,))
+    )
+
+
+@cache
+def moods() -> tuple[Mood, ...]:
+    """All moods that have a plot."""
+    return tuple(
+        Mood(tables.words(said), requests, tuple(plot))
+        for said, requests, *plot in tables.read("moods").values()
+    )
 
 
 @cache
@@ -76,17 +133,33 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
     )
 
 
-def tell(rng: random.Random, cast: Cast) -> list[str]:
-    """Five sentences of a plot."""
-    return _sentences(rng, cast, "plots", LENGTHS)
+def draw_trouble(rng: random.Random, cast: Cast) -> tuple[Trouble, Cast]:
+    """A trouble, and the cast with what it is about: nothing that the story names anyway."""
+    named = {cast.hero, cast.adjective, cast.friend, cast.noun, cast.place}
+    fitting = [
+        (trouble, matters)
+        for trouble in troubles()
+        if (matters := [m for m in trouble.matters if m not in named])
+    ]
+    trouble, matters = rng.choice(fitting)
+    return trouble, replace(cast, matter=words.draw(rng, matters))
+
+
+def tell(rng: random.Random, cast: Cast, plot: Plot | None = None) -> list[str]:
+    """Five sentences of the plot or any."""
+    if plot is None:
+        trouble, cast = draw_trouble(rng, cast)
+        others = (*tables.read("plots").values(), *(mood.plot for mood in moods()))
+        untroubled = rng.random() < len(others) / (len(others) + len(troubles()))
+        plot = rng.choice(others) if untroubled else trouble.plot
+    return _sentences(rng, cast, plot, LENGTHS)
 
 
 def tell_sequel(rng: random.Random, cast: Cast) -> list[str]:
     """Five sentences of what came later."""
-    return _sentences(rng, cast, "sequels", SEQUEL_LENGTHS)
+    return _sentences(rng, cast, rng.choice(tuple(tables.read("sequels").values())), SEQUEL_LENGTHS)
 
 
-def _sentences(rng: random.Random, cast: Cast, table: str, lengths: tuple[int, ...]) -> list[str]:
-    plot = rng.choice(tuple(tables.read(table).values()))
+def _sentences(rng: random.Random, cast: Cast, plot: Plot, lengths: tuple[int, ...]) -> list[str]:
     slots = cast.slots(rng)
     return [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(plot, lengths, strict=True)]

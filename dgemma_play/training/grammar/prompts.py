@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from dgemma_play.training.grammar import tables, words
 from dgemma_play.training.grammar.elastic import article, capital, pick
@@ -53,7 +54,7 @@ def request(
         text = text if about and text.startswith(about) else text[0].lower() + text[1:]
         text = f"{rng.choice(table['before'][0])} {text}"
     if rng.random() < _AROUND_SHARE:
-        text = f"{text.rstrip('.!?')}{rng.choice((',', ''))} {rng.choice(table['after'][0])}"
+        text = f"{text.rstrip('.!?')}{rng.choice((',', ''))} {rng.choice(_said_behind(kind))}"
     if rng.random() < _CHATTER_SHARE:
         text = _with_chatter(rng, text)
     if about and text.startswith(about):
@@ -72,7 +73,33 @@ def _in_a_mood(rng: random.Random, kind: str) -> str:
     bare = re.sub(r"^an? ", "", kind)
     if bare == kind or rng.random() >= _MOOD_SHARE:
         return kind
-    return article(f"{rng.choice(tables.words(tables.read('asks')['moods'][0]))} {bare}")
+    moods = tables.words(tables.read("asks")["moods"][0])
+    if _is_story(kind):
+        if _story_moods() & set(kind.split()):
+            return kind
+        moods = tuple(mood for mood in moods if mood not in _story_moods())
+    return article(f"{rng.choice(moods)} {bare}")
+
+
+def _said_behind(kind: str) -> tuple[str, ...]:
+    """What may be said behind a request for a kind of text; behind one for a story no wish for a mood."""
+    lines = tables.read("asks")["after"][0]
+    if not _is_story(kind):
+        return lines
+    harmless = {"not", "nothing", "because"}
+    return tuple(
+        line for line in lines if not _story_moods() & set(line.split()) or harmless & set(line.split())
+    )
+
+
+def _is_story(kind: str) -> bool:
+    """Whether a kind of text is told in moods: there a mood changes the answer, so it is no decoration."""
+    return re.search("story|tale", kind) is not None
+
+
+@cache
+def _story_moods() -> frozenset[str]:
+    return frozenset(word for said, *_ in tables.read("moods").values() for word in tables.words(said))
 
 
 def ask(
@@ -92,10 +119,13 @@ def ask(
 def in_other_words(rng: random.Random, heading: str, about: str) -> str:
     """A prompt in a wording that only this kind of text has: `Wish Ana a happy birthday.`"""
     text = pick(rng, rng.choice(tables.read("asks")[heading][0])).format(x=about)
+    return as_said(rng, text, about, behind=not heading.startswith(_SAID_LAST))
+
+
+def as_said(rng: random.Random, text: str, about: str, behind: bool = True) -> str:
+    """A whole request as people type it: with a capital or none, now and then with a few words more."""
     text = text if (about and text.startswith(about)) or rng.random() < 0.6 else capital(text)
-    if rng.random() < _CHATTER_SHARE:
-        return _with_chatter(rng, text, behind=not heading.startswith(_SAID_LAST))
-    return text
+    return _with_chatter(rng, text, behind) if rng.random() < _CHATTER_SHARE else text
 
 
 def _plain_request(rng: random.Random, kind: str, about: str, join: str) -> str:

@@ -68,6 +68,11 @@ def subjects() -> dict[str, tuple[Kin, str]]:
     return {noun: (kin, pronoun) for kin in kins().values() for noun, pronoun in kin.members.items()}
 
 
+def pronoun_forms(pronoun: str) -> dict[str, str]:
+    """Slots s, o and ps of he, she, it or they."""
+    return _FORMS[pronoun]
+
+
 def pronouns(topic: str, *others: str) -> dict[str, str]:
     """Slots s, o and ps for a topic (she, her, her); several are they."""
     if others:
