@@ -12,7 +12,7 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 from dgemma_play.checkpoints import ASSETS
 from dgemma_play.training.model import NO_VISION
 
-VOCAB = 6784  # no fewer than the tokens of the embedded checkpoint, whose tokenizer it has
+VOCAB = 7168  # no fewer than the tokens of the embedded checkpoint, whose tokenizer it has
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 
 
