@@ -125,7 +125,7 @@ def test_no_template_asks_in_a_paraphrased_wording() -> None:
             prompt = re.sub(rf"\b(an? |the |my )?{word}\b", "X", prompt)
         return re.sub(r"[^a-zX ]", "", prompt[:1].lower() + prompt[1:]).strip()
 
-    others = [p for p in probes.PARAPHRASED if p.form not in ("blank", "code")]
+    others = [p for p in (*probes.PARAPHRASED, *probes.WIDER) if p.form not in ("blank", "code")]
     templates = {wording(e.prompt, e.asked) for e in corpus.draw(20_000, seed=4)}
     templates |= {
         wording(text.replace("{x}", "X"), ("X",))
