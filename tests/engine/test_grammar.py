@@ -214,6 +214,7 @@ def test_every_heading_of_requests_is_asked_for_and_has_one_group() -> None:
     forms_asked = {"story", "haiku", "couplet", "poem", "opening", "dialogue", "advice", "name", "blank"}
     forms_asked |= {"tips on", "tips to", "dish", "joke", "joke about", "riddle", "riddle about"}
     parts = {"patterns", "before", "after", "moods", "relatives", "opening of", "dialogue about"}
+    parts |= {"haiku of two"}
     kinds = tables.read("greetings").keys()
     unnamed = {f"{kind} unnamed" for kind in kinds}
     to_several = {
