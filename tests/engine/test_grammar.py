@@ -522,6 +522,14 @@ def test_a_haiku_about_two_holds_one_in_its_first_line_and_the_other_in_its_seco
         assert len({elastic.length(elastic.pick(rng, line)) for line in lines}) == 1
 
 
+def test_what_is_said_of_two_is_asked_of_haiku_about_two() -> None:
+    rng = random.Random(0)
+    said = re.compile("side by side|next to each other|in common|share (?:a haiku|seventeen)", re.IGNORECASE)
+    asked = [e for e in (longforms.haiku(rng) for _ in range(1500)) if said.search(e.prompt)]
+    assert len(asked) > 4
+    assert all(len(e.asked) > 1 and " and " in e.prompt for e in asked)
+
+
 @pytest.mark.parametrize("form", ["haiku", "couplet", "poem"])
 def test_a_verse_calls_its_topic_what_the_prompt_calls_it(form: str) -> None:
     rng = random.Random(0)
