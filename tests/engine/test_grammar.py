@@ -214,6 +214,7 @@ def test_every_heading_of_requests_is_asked_for_and_has_one_group() -> None:
     forms_asked = {"story", "haiku", "couplet", "poem", "opening", "dialogue", "advice", "name", "blank"}
     forms_asked |= {"tips on", "tips to", "dish", "joke", "joke about", "riddle", "riddle about"}
     parts = {"patterns", "before", "after", "moods", "relatives", "opening of", "dialogue about"}
+    parts |= {"haiku of two"}
     kinds = tables.read("greetings").keys()
     unnamed = {f"{kind} unnamed" for kind in kinds}
     to_several = {
@@ -519,6 +520,14 @@ def test_a_haiku_about_two_holds_one_in_its_first_line_and_the_other_in_its_seco
         assert elastic.length(third) == 4
     for lines in verses.haiku_lines_for_two("cat", "the cat", "the moon"):
         assert len({elastic.length(elastic.pick(rng, line)) for line in lines}) == 1
+
+
+def test_what_is_said_of_two_is_asked_of_haiku_about_two() -> None:
+    rng = random.Random(0)
+    said = re.compile("side by side|next to each other|in common|share (?:a haiku|seventeen)", re.IGNORECASE)
+    asked = [e for e in (longforms.haiku(rng) for _ in range(1500)) if said.search(e.prompt)]
+    assert len(asked) > 4
+    assert all(len(e.asked) > 1 and " and " in e.prompt for e in asked)
 
 
 @pytest.mark.parametrize("form", ["haiku", "couplet", "poem"])

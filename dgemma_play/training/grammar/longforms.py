@@ -371,7 +371,8 @@ def haiku(rng: random.Random, topic: str | None = None) -> Example:
         "a poem with five, seven and five syllables",
     )
     joins = (" about ", " with ", " on ") if others else (" about ", " about ", " on ")
-    prompt = ask(rng, "haiku", kinds, about, joins)
+    heading = rng.choice(("haiku", "haiku of two")) if others else "haiku"
+    prompt = ask(rng, heading, kinds, about, joins)
     return Example("haiku", prompt, answer, asked)
 
 
