@@ -113,7 +113,7 @@ def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
             for heading, group in chat.items()
             if len(group) == 2 and heading != "no fact"
         ),
-        (chat["offer"][0], talk.CHAT_TOKENS[1]),
+        *((chat[offers][0], talk.CHAT_TOKENS[1]) for offers in ("offer", "offer gently")),
         *((lines, n) for (lines,), n in zip(jokes[:2], talk.JOKE_TOKENS, strict=True)),
         (tuple(tables.pairs(tables.read("riddles")["things"][0]).values()), talk.RIDDLE_TOKENS),
         (tables.read("riddles")["anything"][0], talk.RIDDLE_TOKENS),
@@ -312,6 +312,14 @@ def examples() -> list[grammar.Example]:
     return corpus.draw(3000, seed=3)
 
 
+def test_who_is_sad_is_offered_no_function_and_no_bakery() -> None:
+    rng = random.Random(0)
+    answers = [talk.chat(rng).answer for _ in range(3000)]
+    to_the_sad = [answer for answer in answers if answer.startswith(("Even the moon", "That is hard"))]
+    assert len(to_the_sad) > 10
+    assert not any("Python" in answer or "bakery" in answer for answer in to_the_sad)
+
+
 def test_a_sentence_within_another_begins_small_unless_with_a_name() -> None:
     rng = random.Random(0)
     longer = [blanks.longer(rng)[0] for _ in range(500)]
@@ -375,6 +383,7 @@ def test_a_tagline_says_how_and_where_the_named_thing_is() -> None:
     for example in described:
         assert all(holds(example.prompt, word) and holds(example.answer, word) for word in example.asked)
     assert len({e.answer.partition(":")[0] for e in described}) > 0.8 * len(described)
+    assert not any("Blue" in e.answer and holds(e.prompt, "red") for e in described)
     kinds = [kind for groups in tables.read("described").values() for kind in groups[0]]
     assert sorted(kinds) == sorted(tables.read("named"))
 

@@ -22,6 +22,8 @@ _QUALITY, _PLACE = (
     0.6,
     0.6,
 )  # shares of described things that have a quality; of those with a place that have none
+# Not before a name whose tagline says how the thing is: "The Blue Sparrow: A red car".
+_LOOKS = ("Blue", "Green", "Silver", "Golden", "Copper", "Little", "Old", "New", "Quiet")
 _ANY_QUALITY = 0.3  # of the qualities are any that a hero of a story may have
 # Named without "The".
 _UNTITLED = (
@@ -48,12 +50,13 @@ def name(rng: random.Random) -> Example:
     kind = rng.choice(tuple(table))
     first, second, taglines = table[kind]
     thing = rng.choice(_ALIASES.get(kind, (kind,)))
-    title = f"{rng.choice(tables.words(first))} {rng.choice(tables.words(second))}"
+    quality, place = _description(rng, kind) if rng.random() < _DESCRIBED else ("", "")
+    firsts = [word for word in tables.words(first) if not (quality and word in _LOOKS)]
+    title = f"{rng.choice(firsts)} {rng.choice(tables.words(second))}"
     title = title if kind in _UNTITLED else f"The {title}"
-    if rng.random() >= _DESCRIBED:
+    if not (quality or place):
         tagline = fit(rng, taglines, {}, common_length(taglines))
         return Example("name", _prompt(rng, thing), f"{title}: {tagline}")
-    quality, place = _description(rng, kind)
     described = f"{quality} {thing}".strip()
     frames = placed(kind) if place else qualified(kind)
     slots = {"k": described, "p": place} if place else {"k": thing, "q": quality}

@@ -19,6 +19,7 @@ RIDDLE_TOKENS = 10
 DECLINED = "no "  # how the headings of what the model cannot do begin
 _DECLINED_SHARE = 0.65  # of the small talk
 _OFTEN = ("no form", "no fact", "no answer")  # three times as often as other things that it cannot do
+_GENTLY = ("sad", "awake", "nice", "no doctor")  # after these no bakery and no function is offered
 _STRANGE_SHARE = 0.15  # of the things are invented words
 _NOUN_SHARE = 0.4  # of the questions about a thing are about a subject: "what does a fox eat?"
 _NO_ARTICLE = 0.15  # of the unknown forms are asked for as "essay about rain"
@@ -45,7 +46,7 @@ def chat(rng: random.Random) -> Example:
     table = tables.read("chat")
     mood = rng.choice([heading for heading in table if len(table[heading]) > 1 and heading not in declines()])
     prompts, replies = table[mood]
-    return _reply(rng, pick(rng, rng.choice(prompts)), replies, {}, "")
+    return _reply(rng, pick(rng, rng.choice(prompts)), replies, {}, offers=_offers(mood))
 
 
 def declines() -> tuple[str, ...]:
@@ -73,11 +74,21 @@ def _declined(rng: random.Random) -> Example:
     else:
         thing, named = _thing(rng)
     numbers = {"n": rng.randint(2, 999), "m": rng.randint(2, 20), "o": rng.randint(2, 99)}
-    return _reply(rng, prompt.format(x=thing, **numbers), replies, {"x": named}, "")
+    return _reply(rng, prompt.format(x=thing, **numbers), replies, {"x": named}, offers=_offers(heading))
+
+
+def _offers(heading: str) -> str:
+    """The heading of what is offered behind a reply."""
+    return "offer gently" if heading in _GENTLY else "offer"
 
 
 def _reply(
-    rng: random.Random, prompt: str, replies: tables.Group, slots: dict[str, str], about: str
+    rng: random.Random,
+    prompt: str,
+    replies: tables.Group,
+    slots: dict[str, str],
+    about: str = "",
+    offers: str = "offer",
 ) -> Example:
     """A prompt as people type it, one of the replies, and an offer, if possible about the same thing."""
     first, second = CHAT_TOKENS
@@ -88,7 +99,7 @@ def _reply(
         # Few of them: of many a small model offers one that is none ("about the swam").
         phrases = [phrase for phrase, _ in words.plain_topics().values() if phrase.startswith("the ")]
         others = {"hero": article(cast.hero), "thing": article(cast.noun), "friend": article(cast.friend)}
-        offer = fit(rng, tables.read("chat")["offer"][0], {"topic": rng.choice(phrases), **others}, second)
+        offer = fit(rng, tables.read("chat")[offers][0], {"topic": rng.choice(phrases), **others}, second)
     answer = f"{fit(rng, replies, slots, first)} {offer}"
     named = f"{slots.get('f') or slots.get('x', '')} {about}"
     return Example("chat", typed(rng, prompt), answer, shared(prompt, answer, named))
