@@ -57,6 +57,7 @@ class Cast:
             "place": f"the {self.place}",
             "b": self.matter,
             "aB": article(self.matter),
+            "bP": words.place_phrase(self.matter),
         }
 
 
@@ -161,5 +162,10 @@ def tell_sequel(rng: random.Random, cast: Cast) -> list[str]:
 
 
 def _sentences(rng: random.Random, cast: Cast, plot: Plot, lengths: tuple[int, ...]) -> list[str]:
+    """One wording of each sentence; on the moon nobody sees another moon."""
     slots = cast.slots(rng)
-    return [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(plot, lengths, strict=True)]
+    while True:
+        told = [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(plot, lengths, strict=True)]
+        text = " ".join(told)
+        if "on the moon" not in text or text.count("moon") == 1:
+            return told
