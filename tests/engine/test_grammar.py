@@ -436,6 +436,12 @@ def test_on_the_moon_nobody_sees_another_moon_and_on_the_farm_one_is_not_in_it()
         assert "on the moon" not in text or text.count("moon") == 1, text
 
 
+def test_nobody_huge_is_too_small() -> None:
+    rng = random.Random(0)
+    cast = replace(CAST, adjective="huge")
+    assert "small" not in {plots.draw_trouble(rng, cast)[1].matter for _ in range(300)}
+
+
 def ends_as(story: str, plot: plots.Plot) -> bool:
     """Whether the last sentence of a story is one of the plot's."""
     any_word = (

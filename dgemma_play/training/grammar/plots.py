@@ -18,6 +18,7 @@ from dgemma_play.training.grammar.elastic import article, fit
 LENGTHS = (16, 11, 12, 11, 11)
 SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
 Plot = tuple[tables.Group, ...]  # wordings of five sentences
+_NEVER = {"huge": "small", "tall": "small", "cheerful": "lonely"}  # adjective -> matter that would deny it
 _BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
 
 
@@ -136,7 +137,7 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
 
 def draw_trouble(rng: random.Random, cast: Cast) -> tuple[Trouble, Cast]:
     """A trouble, and the cast with what it is about: nothing that the story names anyway."""
-    named = {cast.hero, cast.adjective, cast.friend, cast.noun, cast.place}
+    named = {cast.hero, cast.adjective, cast.friend, cast.noun, cast.place, _NEVER.get(cast.adjective)}
     fitting = [
         (trouble, matters)
         for trouble in troubles()
