@@ -436,6 +436,13 @@ def test_on_the_moon_nobody_sees_another_moon_and_on_the_farm_one_is_not_in_it()
         assert "on the moon" not in text or text.count("moon") == 1, text
 
 
+def test_no_lamp_comes_with_a_lamp() -> None:
+    rng = random.Random(0)
+    cast = replace(CAST, friend="lamp")
+    told = [plots.tell(rng, cast, tuple(tables.read("plots")["lost"])) for _ in range(60)]
+    assert all(third.lower().count("a lamp") == 1 for _, _, third, *_ in told)
+
+
 def test_nobody_huge_is_too_small() -> None:
     rng = random.Random(0)
     cast = replace(CAST, adjective="huge")

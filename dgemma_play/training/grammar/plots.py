@@ -8,6 +8,7 @@ that no plot is chosen by its length.
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -165,8 +166,15 @@ def tell_sequel(rng: random.Random, cast: Cast) -> list[str]:
 def _sentences(rng: random.Random, cast: Cast, plot: Plot, lengths: tuple[int, ...]) -> list[str]:
     """One wording of each sentence; on the moon nobody sees another moon."""
     slots = cast.slots(rng)
+    fitting = [_naming_none_else(cast, wordings) for wordings in plot]
     while True:
-        told = [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(plot, lengths, strict=True)]
+        told = [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(fitting, lengths, strict=True)]
         text = " ".join(told)
         if "on the moon" not in text or text.count("moon") == 1:
             return told
+
+
+def _naming_none_else(cast: Cast, wordings: tables.Group) -> tables.Group:
+    """The wordings, if there are any, that use no word for another one: no lamp comes with a lamp."""
+    players = re.compile(rf"\b(?:{cast.hero}|{cast.friend})\b")
+    return tuple(wording for wording in wordings if not players.search(wording)) or wordings
