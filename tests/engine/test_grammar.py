@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import pytest
 
@@ -421,11 +422,41 @@ def test_a_plot_names_what_its_trouble_is_about_and_brings_a_friend() -> None:
     for trouble in plots.troubles():
         first, _, third, *_ = trouble.plot
         (matter, *others) = trouble.matters
-        assert all("{b}" in line or "{aB}" in line or (holds(line, matter) and not others) for line in first)
+        named = re.compile("{b}|{aB}|{bP}")
+        assert all(named.search(line) or (holds(line, matter) and not others) for line in first)
         assert all("{A}" in line for line in first)
         assert all("{aF}" in line for line in third)
         assert len(trouble.clauses) > 4
     assert all("{aF}" in line for mood in plots.moods() for line in mood.plot[2])
+
+
+def test_a_friend_is_new_to_a_story_in_its_third_sentence_alone() -> None:
+    for plot in all_plots():
+        brings = [{"{aF}" in line for line in wordings} for wordings in plot]
+        assert brings == [{False}, {False}, {True}, {False}, {False}], plot
+
+
+def test_on_the_moon_nobody_sees_another_moon_and_on_the_farm_one_is_not_in_it() -> None:
+    rng = random.Random(0)
+    cast = replace(plots.draw_cast(rng, "robot"), place="moon", matter="farm")
+    assert cast.slots(rng)["bP"] == "on the farm"
+    moon = tables.read("plots")["moon"]
+    for _ in range(60):
+        text = " ".join(plots.tell(rng, cast, tuple(moon)))
+        assert "on the moon" not in text or text.count("moon") == 1, text
+
+
+def test_no_lamp_comes_with_a_lamp() -> None:
+    rng = random.Random(0)
+    cast = replace(CAST, friend="lamp")
+    told = [plots.tell(rng, cast, tuple(tables.read("plots")["lost"])) for _ in range(60)]
+    assert all(third.lower().count("a lamp") == 1 for _, _, third, *_ in told)
+
+
+def test_nobody_huge_is_too_small() -> None:
+    rng = random.Random(0)
+    cast = replace(CAST, adjective="huge")
+    assert "small" not in {plots.draw_trouble(rng, cast)[1].matter for _ in range(300)}
 
 
 def ends_as(story: str, plot: plots.Plot) -> bool:

@@ -99,7 +99,7 @@ def _story_of_trouble(rng: random.Random, cast: Cast, called: str) -> Example:
     _, about, asked = rng.choices(options, [weight for weight, *_ in options])[0]
     mine = about == f"my {cast.hero}"
     said = way.format(x=about, **cast.slots(rng))
-    matter = (cast.matter,) if re.search("{b}|{aB}", way) else ()
+    matter = (cast.matter,) if re.search("{b}|{aB}|{bP}", way) else ()
     asked = (called or cast.hero, *asked, *matter)
     if "{x}" in way:
         prompt = as_said(rng, said, about)

@@ -8,6 +8,7 @@ that no plot is chosen by its length.
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -18,6 +19,7 @@ from dgemma_play.training.grammar.elastic import article, fit
 LENGTHS = (16, 11, 12, 11, 11)
 SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
 Plot = tuple[tables.Group, ...]  # wordings of five sentences
+_NEVER = {"huge": "small", "tall": "small", "cheerful": "lonely"}  # adjective -> matter that would deny it
 _BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
 
 
@@ -57,6 +59,7 @@ class Cast:
             "place": f"the {self.place}",
             "b": self.matter,
             "aB": article(self.matter),
+            "bP": words.place_phrase(self.matter),
         }
 
 
@@ -135,7 +138,7 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
 
 def draw_trouble(rng: random.Random, cast: Cast) -> tuple[Trouble, Cast]:
     """A trouble, and the cast with what it is about: nothing that the story names anyway."""
-    named = {cast.hero, cast.adjective, cast.friend, cast.noun, cast.place}
+    named = {cast.hero, cast.adjective, cast.friend, cast.noun, cast.place, _NEVER.get(cast.adjective)}
     fitting = [
         (trouble, matters)
         for trouble in troubles()
@@ -161,5 +164,17 @@ def tell_sequel(rng: random.Random, cast: Cast) -> list[str]:
 
 
 def _sentences(rng: random.Random, cast: Cast, plot: Plot, lengths: tuple[int, ...]) -> list[str]:
+    """One wording of each sentence; on the moon nobody sees another moon."""
     slots = cast.slots(rng)
-    return [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(plot, lengths, strict=True)]
+    fitting = [_naming_none_else(cast, wordings) for wordings in plot]
+    while True:
+        told = [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(fitting, lengths, strict=True)]
+        text = " ".join(told)
+        if "on the moon" not in text or text.count("moon") == 1:
+            return told
+
+
+def _naming_none_else(cast: Cast, wordings: tables.Group) -> tables.Group:
+    """The wordings, if there are any, that use no word for another one: no lamp comes with a lamp."""
+    players = re.compile(rf"\b(?:{cast.hero}|{cast.friend})\b")
+    return tuple(wording for wording in wordings if not players.search(wording)) or wordings
