@@ -223,6 +223,49 @@ def test_every_heading_of_requests_is_asked_for_and_has_one_group() -> None:
     assert headings.keys() == code | forms_asked | parts | kinds | unnamed | to_several
 
 
+def spelt_out(wording: str) -> list[str]:
+    """A wording with every choice of its words, without what people leave out: capitals, signs."""
+    texts = [wording]
+    for group in elastic.alternatives(wording):
+        texts = [text.replace("/".join(group), word, 1) for text in texts for word in group]
+    small = (text.lower().replace("'", "") for text in texts)
+    return [" ".join(re.sub(r"[^\w\s{}]", " ", text).split()) for text in small]
+
+
+def wordings_by_answer() -> list[tuple[str, str]]:
+    """Every whole wording of a request for something about anybody or nothing, with the kind of answer."""
+    asks, chat = tables.read("asks"), tables.read("chat")
+    about_heroes = ("story", "haiku", "couplet", "poem", "opening", "dialogue", "advice", "joke", "riddle")
+    unnamed = [heading for heading in asks if " unnamed" in heading]
+    found = [
+        (line, re.sub(" about| of| unnamed| plural", "", heading))
+        for heading in (*about_heroes, "joke about", "riddle about", "dialogue about", "opening of", *unnamed)
+        for line in asks[heading][0]
+    ]
+    asked = [heading for heading, groups in chat.items() if len(groups) == 2 and heading != "no form"]
+    found += [(line, heading) for heading in asked for line in chat[heading][0]]
+    found += [(line, "no fact") for line in chat["noun questions"][0]]
+    forms_asked = [line for line in chat["no form"][0] if "{x}" not in line]
+    found += [(line.format(k=form), "no form") for line in forms_asked for form in chat["unknown forms"][0]]
+    found += [
+        (line, f"list {name}")
+        for name, (kinds, questions, _) in tables.read("items").items()
+        for line in (*kinds, *questions)
+    ]
+    return found + [(line, "story") for _, requests, *_ in tables.read("moods").values() for line in requests]
+
+
+def test_one_prompt_has_one_kind_of_answer() -> None:
+    answers: defaultdict[str, set[str]] = defaultdict(set)
+    for wording, answer in wordings_by_answer():
+        for text in spelt_out(wording):
+            answers[text].add(answer)
+    several = {text: kinds for text, kinds in answers.items() if len(kinds) > 1}
+    # Of these the subject shows it: a fox has a story, physics has none.
+    by_subject = {"{x}", "{x} please", "tell me about {x}", "tell me everything about {x}"}
+    assert several.keys() <= by_subject, several
+
+
 @pytest.mark.parametrize("form", [form for form in forms.FORMS if form != "code"])
 def test_articles_agree_in_every_form(form: str) -> None:
     rng = random.Random(0)
