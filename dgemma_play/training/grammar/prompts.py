@@ -44,7 +44,7 @@ def request(
     table = tables.read("asks")
     kind = _in_a_mood(rng, rng.choice(kinds))
     if patterns and about and rng.random() < _PATTERN_SHARE:
-        text = rng.choice(table["patterns"][0]).format(
+        text = rng.choice(_lines("patterns", _is_story(kind))).format(
             k=kind, K=re.sub(r"^(?:an?|the|some) ", "", kind), x=about
         )
         text += rng.choice(("", "", ".", "!")) if text[-1].isalpha() else ""
@@ -54,7 +54,7 @@ def request(
         text = text if about and text.startswith(about) else text[0].lower() + text[1:]
         text = f"{rng.choice(table['before'][0])} {text}"
     if rng.random() < _AROUND_SHARE:
-        text = f"{text.rstrip('.!?')}{rng.choice((',', ''))} {rng.choice(_said_behind(kind))}"
+        text = f"{text.rstrip('.!?')}{rng.choice((',', ''))} {rng.choice(_lines('after', _is_story(kind)))}"
     if rng.random() < _CHATTER_SHARE:
         text = _with_chatter(rng, text)
     if about and text.startswith(about):
@@ -81,14 +81,17 @@ def _in_a_mood(rng: random.Random, kind: str) -> str:
     return article(f"{rng.choice(moods)} {bare}")
 
 
-def _said_behind(kind: str) -> tuple[str, ...]:
-    """What may be said behind a request for a kind of text; behind one for a story no wish for a mood."""
-    lines = tables.read("asks")["after"][0]
-    if not _is_story(kind):
+@cache
+def _lines(heading: str, for_story: bool) -> tuple[str, ...]:
+    """The lines under a heading of `asks.txt`; for a story none that wishes for a mood."""
+    lines = tables.read("asks")[heading][0]
+    if not for_story:
         return lines
-    harmless = {"not", "nothing", "because"}
+    moods, harmless = _story_moods() | {"laugh"}, {"not", "nothing", "because"}
     return tuple(
-        line for line in lines if not _story_moods() & set(line.split()) or harmless & set(line.split())
+        line
+        for line in lines
+        if moods.isdisjoint(re.findall("[a-z]+", line)) or not harmless.isdisjoint(line.split())
     )
 
 

@@ -26,8 +26,8 @@ FORMS = (*_STORIES_AND_VERSES, "opening", "dialogue", "advice", "joke")
 # These would change what is asked for, or cannot follow "a".
 _CUES = (
     *("list", "message", "song", "opening", "note", "goodbye", "you", "our", "she", "one", "into", "till"),
-    *("beneath", "beside", "being", "got", "cannot", "yesterday", "everybody", "everywhere"),
-    *("feet", "geese", "teeth"),
+    *("beneath", "beside", "being", "got", "cannot", "yesterday", "everybody", "everywhere", "letter"),
+    *("feet", "geese", "teeth", "toast"),
 )
 _TABLES = (
     *("haiku", "kins", "named", "nouns", "openings", "plots", "rhymes", "sequels", "topics", "verse"),

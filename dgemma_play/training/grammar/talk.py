@@ -21,16 +21,16 @@ _DECLINED_SHARE = 0.65  # of the small talk
 _OFTEN = ("no form", "no fact", "no answer")  # three times as often as other things that it cannot do
 _GENTLY = ("sad", "awake", "nice", "no doctor")  # after these no bakery and no function is offered
 _STRANGE_SHARE = 0.15  # of the things are invented words
-_NOUN_SHARE = 0.4  # of the questions about a thing are about a subject: "what does a fox eat?"
+_NOUN_SHARE = 0.45  # of the questions about a thing are about a noun: "what does a fox eat?"
 _NO_ARTICLE = 0.15  # of the unknown forms are asked for as "essay about rain"
 _THING_SHARE = 0.2  # of the unknown forms are to be about an unknown thing
-_DRAWN = ("picture", "image", "logo", "diagram", "poster")  # not written
+_DRAWN = ("logo", "diagram", "poster")  # not written
 # Of these the model knows some: "such letters" are beyond it, not letters.
 _KNOWN_KINDS = ("list", "letter", "poem", "program", "function", "page", "question", "tale")
 _UNCOUNTED = ("snow", "wind", "bread", "fire")  # "a riddle about snow"
 _ANYTHING = 0.3  # of the riddles are about anything, also what has no riddle of its own
 _SEVERAL = 0.15  # of the jokes, and of the unknown forms, are asked for about cats, not about a cat
-_TOPIC_SHARE = 0.3  # of the other unknown forms are asked for about rain and its like
+_TOPIC_SHARE = 0.3  # of the nouns asked about, and of the other unknown forms, are rain and its like
 _UNNAMED = 0.25  # of the jokes and riddles are asked for without a subject
 _OTHER_WORDS = 0.6  # of the others are asked for in their own way
 _SLOPPY, _NO_APOSTROPHE = 0.4, 0.1  # of the small talk begins small or ends without a stop; writes "whats"
@@ -69,8 +69,8 @@ def _declined(rng: random.Random) -> Example:
         said = re.sub("^an? ", "", form) if rng.random() < _NO_ARTICLE else form
         return _reply(rng, prompt.format(k=said, x=subject), replies, {"v": verb, "f": named}, about)
     if heading == "no fact" and rng.random() < _NOUN_SHARE:
-        prompt, noun = rng.choice(table["noun questions"][0]), words.draw(rng, words.subjects())
-        thing, named = rng.choice((article(noun), f"the {noun}")), f"the {noun}"
+        prompt = rng.choice(table["noun questions"][0])
+        thing, named = _noun(rng)
     else:
         thing, named = _thing(rng)
     numbers = {"n": rng.randint(2, 999), "m": rng.randint(2, 20), "o": rng.randint(2, 99)}
@@ -136,9 +136,23 @@ def _subject(rng: random.Random) -> str:
     if rng.random() < _SEVERAL:
         return words.plural(_one_of_several(rng))
     if rng.random() < _TOPIC_SHARE:
-        return rng.choice([phrase for phrase, _ in words.plain_topics().values() if phrase.count(" ") < 2])
+        return _topic(rng)
     hero = words.draw(rng, words.subjects())
     return rng.choice((article(hero), f"the {hero}"))
+
+
+def _topic(rng: random.Random) -> str:
+    """`rain`, `the sea`."""
+    return rng.choice([phrase for phrase, _ in words.plain_topics().values() if phrase.count(" ") < 2])
+
+
+def _noun(rng: random.Random) -> tuple[str, str]:
+    """What a question is about that any noun fits, and how the answer names it."""
+    if rng.random() < _TOPIC_SHARE:
+        topic = _topic(rng)
+        return topic, topic
+    noun = words.draw(rng, words.subjects())
+    return rng.choice((article(noun), f"the {noun}")), f"the {noun}"
 
 
 def _thing(rng: random.Random) -> tuple[str, str]:
