@@ -299,7 +299,6 @@ def measure(
 ) -> dict[str, Any]:
     """All figures of one recipe."""
     device = asked.device
-    forget_peaks(device)
     began = time.perf_counter()
     model = build(config, recipe, device)
     sync(device)
@@ -391,6 +390,7 @@ def main() -> None:
     )
     results = []
     for recipe in (recipe for precision in asked.precision for recipe in RECIPES[precision]):
+        forget_peaks(asked.device)  # and the last model with them
         if not fits(config, recipe, asked.device):
             console.print(f"\n{recipe.key}: does not fit this GPU")
             continue

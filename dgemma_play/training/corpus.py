@@ -44,7 +44,7 @@ _FILE = "corpus.pt"
 _VOCABULARY_EXAMPLES = 60_000
 _PART = 20_000  # examples that one process draws at a time
 _HELD_OUT = 900
-SHAPES = ((26, CANVAS, 24), (26, 44, 32), (26, 28, 44), (96, CANVAS, 12))  # prompt, canvas, batch
+SHAPES = ((26, CANVAS, 24), (26, 28, 44), (96, CANVAS, 12))  # prompt, canvas, batch
 
 
 def draw(count: int, seed: int | str, stand_ins: bool = True) -> list[grammar.Example]:
