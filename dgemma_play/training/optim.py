@@ -38,28 +38,23 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One step; a parameter without a gradient is left alone, its momentum kept."""
         for group in self.param_groups:
-            weights = [weight for weight in group["params"] if weight.grad is not None]
-            if not weights:
-                continue
-            updates = self._updates(weights, group["momentum"])
-            shapes: dict[tuple[int, int], list[int]] = defaultdict(list)
-            for index, weight in enumerate(weights):
-                shapes[tuple(weight.shape[-2:])].append(index)
-            for (rows, columns), same in shapes.items():
-                stacked = torch.cat([updates[index].view(-1, rows, columns) for index in same])
+            shapes: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    shapes[tuple(weight.shape[-2:])].append(weight)
+            for (rows, columns), weights in shapes.items():
+                stacked = torch.cat([self._update(weight, group["momentum"]) for weight in weights])
                 stacked = orthogonalise(stacked) * max(1, rows / columns) ** 0.5
-                parts = stacked.split([weights[index].numel() // (rows * columns) for index in same])
-                for index, part in zip(same, parts, strict=True):
-                    updates[index] = part.view_as(weights[index])
-            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
-            torch._foreach_add_(weights, updates, alpha=-group["lr"])
+                parts = stacked.split([weight.numel() // (rows * columns) for weight in weights])
+                for weight, part in zip(weights, parts, strict=True):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.add_(part.view_as(weight), alpha=-group["lr"])
 
-    def _updates(self, weights: list[Tensor], momentum: float) -> list[Tensor]:
-        """The Nesterov updates; all weights at once, since a GPU waits for each call."""
-        grads = [weight.grad for weight in weights if weight.grad is not None]
-        for weight in weights:
-            if "momentum" not in self.state[weight]:
-                self.state[weight]["momentum"] = torch.zeros_like(weight)
-        moving = [self.state[weight]["momentum"] for weight in weights]
-        torch._foreach_lerp_(moving, grads, 1 - momentum)
-        return list(torch._foreach_lerp(grads, moving, momentum))
+    def _update(self, weight: Tensor, momentum: float) -> Tensor:
+        """The Nesterov update of one parameter as `[matrices, rows, columns]`."""
+        assert weight.grad is not None
+        state = self.state[weight]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(weight)
+        state["momentum"].lerp_(weight.grad, 1 - momentum)
+        return weight.grad.lerp(state["momentum"], momentum).view(-1, *weight.shape[-2:])

@@ -34,7 +34,7 @@ from dgemma_play.training.optim import Muon
 
 _REPORT_STEPS = 250
 _GOSSIP_STEPS = 10
-_GPU_BATCH = 48  # see `Plan.batch`: smaller ones leave a GPU waiting for its launches
+_GPU_BATCH = 24  # see `Plan.batch`: smaller ones leave a GPU waiting for its launches
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Plan:
     warmup: int = 100  # steps
     hold: float = 0.25  # share of the time at full learning rate, before it falls linearly
     save_minutes: float = 5.0
-    batch: int | None = None  # times the batches of `corpus.SHAPES`; by default 1, on a GPU 48
+    batch: int | None = None  # times the batches of `corpus.SHAPES`; by default 1, on a GPU 24
     compiled: bool = True
     resume: bool = False
     start: Path | None = None
@@ -197,7 +197,7 @@ def optimisers(network: Any, plan: Plan) -> tuple[Muon, torch.optim.AdamW]:
         inner = weight.ndim >= 2 and not any(part in name for part in ("embed", "lm_head", "router"))
         (matrices if inner else others).append(weight)
     muon = Muon(matrices, lr=plan.matrix_lr)
-    adam = torch.optim.AdamW(others, lr=plan.other_lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    adam = torch.optim.AdamW(others, lr=plan.other_lr, betas=(0.9, 0.98), weight_decay=0.0)
     for optimiser in (muon, adam):
         for group in optimiser.param_groups:
             group["peak"] = group["lr"]
@@ -261,7 +261,7 @@ def parse(arguments: list[str] | None = None) -> Plan:
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--save-minutes", type=float, default=Plan.save_minutes)
     parser.add_argument("--peak", type=float, default=Plan.peak, help="share of the usual learning rates")
-    parser.add_argument("--batch", type=int, help="times the usual batches, by default 1, on a GPU 48")
+    parser.add_argument("--batch", type=int, help="times the usual batches, by default 1, on a GPU 24")
     parser.add_argument("--no-compile", dest="compiled", action="store_false")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's state")
     parser.add_argument("--from", dest="start", type=Path, help="start from this checkpoint's weights")
