@@ -5,13 +5,7 @@ from __future__ import annotations
 import random
 
 from dgemma_play.training.grammar import snippets, tables, words
-from dgemma_play.training.grammar.elastic import (
-    article,
-    capital,
-    fit,
-    pick,
-    with_articles,
-)
+from dgemma_play.training.grammar.elastic import article, capital, fit, pick, with_articles
 from dgemma_play.training.grammar.example import Example
 from dgemma_play.training.grammar.plots import friends
 from dgemma_play.training.grammar.prompts import as_said, ask, in_other_words, request
@@ -103,8 +97,7 @@ def dialogue(rng: random.Random) -> Example:
 def _topic(rng: random.Random, speakers: tuple[str, ...]) -> str:
     """What two may talk about: `cheese`, `the sea`, `hats`."""
     named = tables.words(tables.read("lists")["talk topics"][0])
-    phrases = tuple(phrase for phrase, _ in words.plain_topics().values())
-    topics = named if rng.random() < _NAMED_TOPIC else phrases
+    topics = named if rng.random() < _NAMED_TOPIC else words.topic_phrases()
     return rng.choice([topic for topic in topics if topic not in speakers])
 
 
