@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -40,16 +40,28 @@ _KINDS = (
     *("a small story", "a story to read in bed", "a fairy tale", "some story", "a nice story"),
     "a quick story",
 )
+_LONG_KINDS = ("a long story", "a longer story", "a very long story", "a story in two parts", "a long tale")
+_MOODY_KINDS = ("a {} story", "a {} story", "a short {} story", "a {} little story", "a {} tale")
 _JOINS = (" about ", " about ", " about ", " with ", " of ", " where you meet ")
+_HAIKU_KINDS = (
+    *("a haiku", "a haiku", "a haiku", "a short haiku", "haiku", "a three line poem", "a Japanese poem"),
+    *("a poem in three lines", "a haiku poem", "three short lines", "a poem of seventeen syllables"),
+    "a poem with five, seven and five syllables",
+)
+_COUPLET_KINDS = (
+    *("two lines that rhyme", "two rhyming lines", "a couplet", "a rhyme", "a two line poem"),
+    *("a rhyming couplet", "a short rhyme", "a rhyme in two lines", "two lines of rhyme"),
+    *("something that rhymes", "a quick rhyme", "a little rhyme"),
+)
+_POEM_KINDS = (
+    *("a poem", "a short poem", "a little poem", "a rhyming poem", "four lines that rhyme", "some verses"),
+    *("a poem that rhymes", "four rhyming lines", "four lines of verse", "a verse or two", "a song"),
+)
+_FINISH = ("Finish the rhyme: ", "Complete the couplet: ", "Continue: ", "finish this rhyme: ")
+_FINISHED = 0.12  # of the couplets have their first line in the prompt
 _CHILDREN = {"she": "girl", "he": "boy"}
 _OWNERS = (
-    "aunt's",
-    "brother's",
-    "friend's",
-    "grandmother's",
-    "mother's",
-    "neighbor's",
-    "neighbour's",
+    *("aunt's", "brother's", "friend's", "grandmother's", "mother's", "neighbor's", "neighbour's"),
     "sister's",
 )
 
@@ -66,16 +78,15 @@ def story(rng: random.Random) -> Example:
     # A mood has one plot, in which no thing is sure to occur.
     mood = rng.choice(moods()) if rng.random() < _IN_A_MOOD and cast.noun not in asked else None
     prompt = _in_mood(rng, mood, about) if mood else ask(rng, "story", _KINDS, about, _JOINS)
-    mine = about == f"my {cast.hero}"
-    return Example("story", prompt, _told(rng, cast, called, mine, asked, mood and mood.plot), asked)
+    plot = mood.plot if mood else None
+    return Example("story", prompt, _told(rng, cast, called, about, asked, plot), asked)
 
 
 def _in_mood(rng: random.Random, mood: Mood, about: str) -> str:
     """A request for a story that names the mood: `a sad story about a fox`."""
     if rng.random() >= _MOOD_AS_KIND:
         return as_said(rng, rng.choice(mood.requests).format(x=about), about)
-    kinds = ("a {} story", "a {} story", "a short {} story", "a {} little story", "a {} tale")
-    said = with_articles(rng.choice(kinds).format(rng.choice(mood.words)))
+    said = with_articles(rng.choice(_MOODY_KINDS).format(rng.choice(mood.words)))
     return request(rng, (said,), about, _JOINS)
 
 
@@ -95,9 +106,7 @@ def _story_of_trouble(rng: random.Random, cast: Cast, called: str) -> Example:
         (8 * placed, f"{hero} {words.place_phrase(cast.place)}", (cast.place,)),
     )
     by_name = ((1, called, ()), (1, f"little {called}", ()), (1, f"{hero} named {called}", ()))
-    options = by_name if called else wordings
-    _, about, asked = rng.choices(options, [weight for weight, *_ in options])[0]
-    mine = about == f"my {cast.hero}"
+    about, asked = _by_weight(rng, by_name if called else wordings)
     said = way.format(x=about, **cast.slots(rng))
     matter = (cast.matter,) if re.search("{b}|{aB}|{bP}", way) else ()
     asked = (called or cast.hero, *asked, *matter)
@@ -107,16 +116,18 @@ def _story_of_trouble(rng: random.Random, cast: Cast, called: str) -> Example:
         if way.startswith("who ") and rng.random() < _TWO_TOPICS:
             said, asked = f"{said} and {article(cast.friend)}", (*asked, cast.friend)
         prompt = ask(rng, "story", _KINDS, f"{about} {said}", _JOINS)
-    return Example("story", prompt, _told(rng, cast, called, mine, asked, trouble.plot), asked)
+    return Example("story", prompt, _told(rng, cast, called, about, asked, trouble.plot), asked)
 
 
 def _told(
-    rng: random.Random, cast: Cast, called: str, mine: bool, asked: tuple[str, ...], plot: Plot | None
+    rng: random.Random, cast: Cast, called: str, about: str, asked: tuple[str, ...], plot: Plot | None
 ) -> str:
     """A story that holds what was asked for, of the plot or any.
 
-    Its hero is `our Ana`, where it is called so, or `my fox`, where it is mine, wherever it was `the fox`.
+    Its hero is `our Ana`, where it is called so, or `my fox`, where the prompt is about that, wherever it
+    was `the fox`.
     """
+    mine = about == f"my {cast.hero}"
     text = ""
     clumsy = "There once was" if called or mine else "\n"  # "there once was our Ana"
     while not text or clumsy in text or not all(holds(text, word) for word in asked):
@@ -173,9 +184,17 @@ def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]
     )
     if words.is_common(cast.hero):
         wordings = (*wordings, (6, words.plural(cast.hero), (cast.hero,)))
-    _, about, asked = rng.choices(wordings, [weight for weight, *_ in wordings])[0]
+    about, asked = _by_weight(rng, wordings)
     if about.startswith(("a ", "an ")) and about.endswith(asked[0]) and rng.random() < _RELATIVE:
         about = f"{about} {relative(rng)}"
+    return about, asked
+
+
+def _by_weight(
+    rng: random.Random, wordings: Sequence[tuple[int, str, tuple[str, ...]]]
+) -> tuple[str, tuple[str, ...]]:
+    """One of the wordings for a hero, with the words that the story must therefore hold."""
+    _, about, asked = rng.choices(wordings, [weight for weight, *_ in wordings])[0]
     return about, asked
 
 
@@ -211,9 +230,8 @@ def long_story(rng: random.Random) -> Example:
         about, plot = f"{about} {_clause(rng, trouble, cast)}", trouble.plot
         asked = (*asked, cast.matter) if holds(about, cast.matter) else asked
     one, two, three, four, five = tell(rng, cast, plot)
-    kinds = ("a long story", "a longer story", "a very long story", "a story in two parts", "a long tale")
     answer = f"{one} {two}\n{three}\n{four} {five}\n{' '.join(tell_sequel(rng, cast))}"
-    return Example("long story", request(rng, kinds, about), answer, asked)
+    return Example("long story", request(rng, _LONG_KINDS, about), answer, asked)
 
 
 def _clause(rng: random.Random, trouble: Trouble, cast: Cast) -> str:
@@ -356,23 +374,9 @@ def haiku(rng: random.Random, topic: str | None = None) -> Example:
         lambda: "\n".join(capital(pick(rng, rng.choice(lines))) for lines in templates),
         lambda text: _names_once(text, topics) and verses.repeated(text) <= verses.repeated(phrase),
     )
-    kinds = (
-        "a haiku",
-        "a haiku",
-        "a haiku",
-        "a short haiku",
-        "haiku",
-        "a three line poem",
-        "a Japanese poem",
-        "a poem in three lines",
-        "a haiku poem",
-        "three short lines",
-        "a poem of seventeen syllables",
-        "a poem with five, seven and five syllables",
-    )
     joins = (" about ", " with ", " on ") if others else (" about ", " about ", " on ")
     heading = rng.choice(("haiku", "haiku of two")) if others else "haiku"
-    prompt = ask(rng, heading, kinds, about, joins)
+    prompt = ask(rng, heading, _HAIKU_KINDS, about, joins)
     return Example("haiku", prompt, answer, asked)
 
 
@@ -389,23 +393,9 @@ def couplet(rng: random.Random) -> Example:
         lambda: verses.couplet(rng, _head(rng, phrase), family, topics),
         lambda text: _names_once(text, topics),
     )
-    if rng.random() < 0.12 and asked:
-        lead = rng.choice(
-            ("Finish the rhyme: ", "Complete the couplet: ", "Continue: ", "finish this rhyme: ")
-        )
-        return Example("couplet", lead + answer.split("\n")[0], answer, asked)
-    kinds = (
-        *("two lines that rhyme", "two rhyming lines", "a couplet", "a rhyme"),
-        *(
-            "a two line poem",
-            "a rhyming couplet",
-            "a short rhyme",
-            "a rhyme in two lines",
-            "two lines of rhyme",
-        ),
-        *("something that rhymes", "a quick rhyme", "a little rhyme"),
-    )
-    return Example("couplet", ask(rng, "couplet", kinds, about), answer, asked)
+    if rng.random() < _FINISHED and asked:
+        return Example("couplet", rng.choice(_FINISH) + answer.split("\n")[0], answer, asked)
+    return Example("couplet", ask(rng, "couplet", _COUPLET_KINDS, about), answer, asked)
 
 
 def poem(rng: random.Random) -> Example:
@@ -424,17 +414,4 @@ def poem(rng: random.Random) -> Example:
         ),
         lambda text: _names_once(text, topics),
     )
-    kinds = (
-        "a poem",
-        "a short poem",
-        "a little poem",
-        "a rhyming poem",
-        "four lines that rhyme",
-        "some verses",
-        "a poem that rhymes",
-        "four rhyming lines",
-        "four lines of verse",
-        "a verse or two",
-        "a song",
-    )
-    return Example("poem", ask(rng, "poem", kinds, about), answer, asked)
+    return Example("poem", ask(rng, "poem", _POEM_KINDS, about), answer, asked)
