@@ -249,6 +249,33 @@ class _Subject:
     asked: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Theme:
+    """All that a verse is about, one subject or two."""
+
+    subjects: tuple[_Subject, ...]
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        return tuple(subject.topic for subject in self.subjects)
+
+    @property
+    def about(self) -> str:
+        return " and ".join(subject.about for subject in self.subjects)
+
+    @property
+    def phrase(self) -> str:
+        return " and ".join(subject.phrase for subject in self.subjects)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        return tuple(word for subject in self.subjects for word in subject.asked)
+
+    def named_once(self, text: str) -> bool:
+        """Whether a text names each of the topics once; "The rain in the rain" does not."""
+        return all(verses.mentions(text, topic) == 1 for topic in self.topics)
+
+
 def _verse_subject(rng: random.Random, topic: str | None = None, longest: int | None = None) -> _Subject:
     """The topic or any; described only in phrases of so many syllables."""
     unknown = rng.random() < _UNKNOWN_SUBJECT
@@ -311,28 +338,15 @@ def _shortened(subject: _Subject, longest: int | None) -> _Subject:
     return replace(subject, phrase=re.sub("^(?:my|our) (?=(?:grand)?mother's )", "", subject.phrase))
 
 
-def _verse_subjects(
-    rng: random.Random, topic: str | None = None, longest: int | None = None
-) -> tuple[_Subject, ...]:
+def _theme(rng: random.Random, topic: str | None = None, longest: int | None = None) -> _Theme:
     """As `_verse_subject`, sometimes with a second one, in any order."""
     one = _verse_subject(rng, topic, longest)
     if not one.asked or rng.random() >= _TWO_TOPICS:
-        return (one,)
+        return _Theme((one,))
     while True:
-        pair = rng.sample((one, _verse_subject(rng, longest=longest)), 2)
-        phrases = " ".join(subject.phrase for subject in pair)
-        if all(subject.asked and verses.mentions(phrases, subject.topic) == 1 for subject in pair):
-            return tuple(pair)
-
-
-def _together(subjects: tuple[_Subject, ...]) -> tuple[tuple[str, ...], str, str, tuple[str, ...]]:
-    """The topics, what the prompt and the verse call them, and the words that the verse must hold."""
-    return (
-        tuple(subject.topic for subject in subjects),
-        " and ".join(subject.about for subject in subjects),
-        " and ".join(subject.phrase for subject in subjects),
-        tuple(word for subject in subjects for word in subject.asked),
-    )
+        pair = _Theme(tuple(rng.sample((one, _verse_subject(rng, longest=longest)), 2)))
+        if all(subject.asked for subject in pair.subjects) and pair.named_once(pair.phrase):
+            return pair
 
 
 def _redrawn(draw: Callable[[], str], good: Callable[[str], bool]) -> str:
@@ -341,11 +355,6 @@ def _redrawn(draw: Callable[[], str], good: Callable[[str], bool]) -> str:
     while not good(text):
         text = draw()
     return text
-
-
-def _names_once(text: str, topics: tuple[str, ...]) -> bool:
-    """Whether a text names each of the topics once; "The rain in the rain" does not."""
-    return all(verses.mentions(text, topic) == 1 for topic in topics)
 
 
 @cache
@@ -363,21 +372,20 @@ def names_in_verse() -> tuple[str, ...]:
 
 def haiku(rng: random.Random, topic: str | None = None) -> Example:
     """Three lines of 5, 7 and 5 syllables, about the topic or any, sometimes with another."""
-    subjects = _verse_subjects(rng, topic, _LONGEST_IN_HAIKU)
-    topics, about, phrase, asked = _together(subjects)
-    first, *others = subjects
+    theme = _theme(rng, topic, _LONGEST_IN_HAIKU)
+    first, *others = theme.subjects
     if others:
         templates = verses.haiku_lines_for_two(first.topic, first.phrase, others[0].phrase)
     else:
         templates = verses.haiku_lines(first.topic, first.phrase)
     answer = _redrawn(
         lambda: "\n".join(capital(pick(rng, rng.choice(lines))) for lines in templates),
-        lambda text: _names_once(text, topics) and verses.repeated(text) <= verses.repeated(phrase),
+        lambda text: theme.named_once(text) and verses.repeated(text) <= verses.repeated(theme.phrase),
     )
     joins = (" about ", " with ", " on ") if others else (" about ", " about ", " on ")
     heading = rng.choice(("haiku", "haiku of two")) if others else "haiku"
-    prompt = ask(rng, heading, _HAIKU_KINDS, about, joins)
-    return Example("haiku", prompt, answer, asked)
+    prompt = ask(rng, heading, _HAIKU_KINDS, theme.about, joins)
+    return Example("haiku", prompt, answer, theme.asked)
 
 
 def _head(rng: random.Random, phrase: str) -> str:
@@ -387,20 +395,20 @@ def _head(rng: random.Random, phrase: str) -> str:
 
 def couplet(rng: random.Random) -> Example:
     """Two lines that rhyme."""
-    topics, about, phrase, asked = _together(_verse_subjects(rng))
+    theme = _theme(rng)
     family = rng.choice(tuple(tables.read("rhymes")))
     answer = _redrawn(
-        lambda: verses.couplet(rng, _head(rng, phrase), family, topics),
-        lambda text: _names_once(text, topics),
+        lambda: verses.couplet(rng, _head(rng, theme.phrase), family, theme.topics),
+        theme.named_once,
     )
-    if rng.random() < _FINISHED and asked:
-        return Example("couplet", rng.choice(_FINISH) + answer.split("\n")[0], answer, asked)
-    return Example("couplet", ask(rng, "couplet", _COUPLET_KINDS, about), answer, asked)
+    if rng.random() < _FINISHED and theme.asked:
+        return Example("couplet", rng.choice(_FINISH) + answer.split("\n")[0], answer, theme.asked)
+    return Example("couplet", ask(rng, "couplet", _COUPLET_KINDS, theme.about), answer, theme.asked)
 
 
 def poem(rng: random.Random) -> Example:
     """Two couplets."""
-    topics, about, phrase, asked = _together(_verse_subjects(rng))
+    theme = _theme(rng)
     families = tuple(tables.read("rhymes"))
     first = rng.randrange(len(families))
     second = (first + 1) % len(families)  # one choice fixes both rhymes, which is easier to learn
@@ -408,10 +416,10 @@ def poem(rng: random.Random) -> Example:
     answer = _redrawn(
         lambda: "\n".join(
             (
-                verses.couplet(rng, _head(rng, phrase), families[first], topics),
-                verses.couplet(rng, pick(rng, rng.choice(heads)), families[second], topics),
+                verses.couplet(rng, _head(rng, theme.phrase), families[first], theme.topics),
+                verses.couplet(rng, pick(rng, rng.choice(heads)), families[second], theme.topics),
             )
         ),
-        lambda text: _names_once(text, topics),
+        theme.named_once,
     )
-    return Example("poem", ask(rng, "poem", _POEM_KINDS, about), answer, asked)
+    return Example("poem", ask(rng, "poem", _POEM_KINDS, theme.about), answer, theme.asked)
