@@ -17,6 +17,14 @@ _OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than 
 _OTHER_NAME = 0.4  # of the functions whose name is given have one of another task
 _MANNERS_SHARE = 0.2  # of the requests for code that end with a word get a stop or a courtesy
 _OF_A_GENRE, _IN_A_PLACE = 0.3, 0.3  # shares of the first lines
+_HERO_NAMED = 0.6  # of the requests for a first line of a genre or in a place; of others all
+_OWN_PLACES = 0.4  # of these places are such as only first lines have
+_NOVELS = ("novel", "story", "book")
+_OPENINGS = (
+    *("the opening line of a story", "an opening line", "the first sentence of a novel", "a first line"),
+    *("the opening of a novel", "the first line of a book", "the start of a novel", "the very first line"),
+    "the beginning of a book",
+)
 _ABOUT_A_TOPIC = 0.5  # share of the dialogues
 _TOPIC_IN_OTHER_WORDS = 0.5  # of these are asked for in a way that names the topic otherwise
 _NAMED_TOPIC = 0.6  # share of the topics that are no subject of verses
@@ -30,33 +38,31 @@ def opening(rng: random.Random) -> Example:
     """The first sentence of a novel about a hero, of a kind or in a place."""
     hero = words.draw(rng, words.subjects())
     of_genre, placed = rng.random() < _OF_A_GENRE, rng.random() < _IN_A_PLACE
-    named = rng.random() < 0.6 or not (of_genre or placed)
+    named = rng.random() < _HERO_NAMED or not (of_genre or placed)
     parts = tables.read("openings")
     names, ends = rng.choice(tuple(tables.read("genres").values())) if of_genre else ((), parts["results"][0])
     time, deed, end = (pick(rng, rng.choice(group)) for group in (parts["times"][0], parts["deeds"][0], ends))
     place = _novel_place(rng) if placed else ""
     about = rng.choice((article(hero), f"the {hero}")) if named else ""
     where = words.place_phrase(place) if placed else ""
-    if of_genre or not named:
-        novel = article(rng.choice(names or ("novel", "story", "book")))
-        novel += f" about {about}" if named else ""
-        prompt = in_other_words(rng, "opening of", f"{novel} {_somewhere(rng, where)}".strip())
-    else:
-        kinds = (
-            *("the opening line of a story", "an opening line", "the first sentence of a novel"),
-            *("a first line", "the opening of a novel", "the first line of a book"),
-            *("the start of a novel", "the very first line", "the beginning of a book"),
-        )
-        prompt = ask(rng, "opening", kinds, f"{about} {_somewhere(rng, where)}".strip())
+    prompt = _opening_request(rng, about, where, names or _NOVELS if of_genre or not named else ())
     begin = f"{capital(where)}, {time[0].lower()}{time[1:]}" if placed else time
-    asked = (*((hero,) if named else ()), *((place,) if placed else ()))
+    asked = tuple(word for word, said in ((hero, named), (place, placed)) if said)
     return Example("opening", prompt, f"{begin} the {hero} {deed}, {end}.", asked)
+
+
+def _opening_request(rng: random.Random, about: str, where: str, novels: tuple[str, ...]) -> str:
+    """A request for a first line about somebody in a place, or for one of such a novel."""
+    if not novels:
+        return ask(rng, "opening", _OPENINGS, f"{about} {_somewhere(rng, where)}".strip())
+    novel = article(rng.choice(novels)) + (f" about {about}" if about else "")
+    return in_other_words(rng, "opening of", f"{novel} {_somewhere(rng, where)}".strip())
 
 
 def _novel_place(rng: random.Random) -> str:
     """A place of the stories, or one of those that only first lines have."""
     own = tables.words(tables.read("openings")["places"][0])
-    return rng.choice(own if rng.random() < 0.4 else words.everywhere()[1])
+    return rng.choice(own if rng.random() < _OWN_PLACES else words.everywhere()[1])
 
 
 def _somewhere(rng: random.Random, where: str) -> str:
