@@ -19,6 +19,7 @@ from dgemma_play.training.grammar import (
     matters,
     naming,
     plots,
+    poems,
     shortforms,
     standins,
     tables,
@@ -347,7 +348,7 @@ def test_haiku_lines_have_five_seven_and_five_syllables() -> None:
     lines = [line for parts in groups for group in parts for line in group]
     for choice in (choice for line in lines for choice in elastic.alternatives(line)):
         assert len({verses.syllables(word) for word in choice}) == 1, choice
-    for topic in (*words.verse_topics(), *longforms.names_in_verse()):
+    for topic in (*words.verse_topics(), *poems.names_in_verse()):
         phrase, _ = words.verse_topic(topic)
         for_two = verses.haiku_lines_for_two(topic, phrase, phrase)
         counts = (5, 7, 5, 5, 7, 5)
@@ -599,7 +600,7 @@ def about_two(example: grammar.Example) -> bool:
 
 def test_a_haiku_about_two_holds_one_in_its_first_line_and_the_other_in_its_second() -> None:
     rng = random.Random(0)
-    haiku = [longforms.haiku(rng) for _ in range(1000)]
+    haiku = [poems.haiku(rng) for _ in range(1000)]
     for_two = [e for e in haiku if about_two(e)]
     assert 0.15 < len(for_two) / len(haiku) < 0.25
     for example in for_two:
@@ -615,7 +616,7 @@ def test_a_haiku_about_two_holds_one_in_its_first_line_and_the_other_in_its_seco
 def test_what_is_said_of_two_is_asked_of_haiku_about_two() -> None:
     rng = random.Random(0)
     said = re.compile("side by side|next to each other|in common|share (?:a haiku|seventeen)", re.IGNORECASE)
-    asked = [e for e in (longforms.haiku(rng) for _ in range(1500)) if said.search(e.prompt)]
+    asked = [e for e in (poems.haiku(rng) for _ in range(1500)) if said.search(e.prompt)]
     assert len(asked) > 4
     assert all(len(e.asked) > 1 and " and " in e.prompt for e in asked)
 
@@ -645,7 +646,7 @@ def test_a_verse_names_its_topic_once(form: str) -> None:
 def test_sixteen_verses_about_one_topic_open_in_many_ways() -> None:
     rng = random.Random(0)
     for phrase in ("the lake", "love", "my sister's cat"):
-        heads = {" ".join(longforms._head(rng, phrase).split()[:4]) for _ in range(16)}
+        heads = {" ".join(poems.head(rng, phrase).split()[:4]) for _ in range(16)}
         assert len(heads) >= 12, phrase
 
 
