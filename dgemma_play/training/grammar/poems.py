@@ -189,6 +189,7 @@ def haiku(rng: random.Random, topic: str | None = None) -> Example:
 
 
 def head(rng: random.Random, phrase: str) -> str:
+    """How a couplet begins: it names what it is about."""
     (heads,) = tables.read("verse")["heads"]
     return pick(rng, rng.choice(heads)).format(t=phrase)
 
