@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -41,10 +41,11 @@ class Bucket:
 
 
 _FILE = "corpus.pt"
-_VOCABULARY_EXAMPLES = 60_000
+_VOCABULARY_EXAMPLES = 60_000  # the first three parts, where there are as many
 _PART = 20_000  # examples that one process draws at a time
 _HELD_OUT = 900
-SHAPES = ((26, CANVAS, 24), (26, 28, 44), (96, CANVAS, 12))  # prompt, canvas, batch
+# Prompt, canvas, batch: of whole canvases, of short answers, of what stands behind a long prompt.
+SHAPES = ((26, CANVAS, 24), (26, 28, 44), (96, CANVAS, 12))
 
 
 def draw(count: int, seed: int | str, stand_ins: bool = True) -> list[grammar.Example]:
@@ -141,7 +142,7 @@ def prepare(folder: Path, count: int, seed: int) -> tuple[PreTrainedTokenizerFas
 
 
 @contextmanager
-def _processes(parts: int) -> Iterator[Any]:
+def _processes(parts: int) -> Iterator[Callable[..., Iterator[Any]]]:
     """A `map` over as many processes as there are cores; for a single part, the plain one."""
     if parts == 1:
         yield map
@@ -154,9 +155,9 @@ def _draw_part(part: tuple[int, str]) -> list[grammar.Example]:
     return draw(*part)
 
 
-def _encode_part(words_of: str, part: tuple[int, str]) -> list[NDArray[np.int16]]:
-    """The rows of a part per bucket, for the tokenizer whose JSON is `words_of`."""
-    fast = tokenizer.wrap(tokenizer.Tokenizer.from_str(words_of))
+def _encode_part(tokenizer_json: str, part: tuple[int, str]) -> list[NDArray[np.int16]]:
+    """The rows of a part per bucket. The process that encodes a part draws it, too: only rows are sent."""
+    fast = tokenizer.wrap(tokenizer.Tokenizer.from_str(tokenizer_json))
     return [bucket.rows.numpy() for bucket in encode(fast, draw(*part), seed=part[1])]
 
 

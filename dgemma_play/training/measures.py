@@ -120,12 +120,7 @@ def _refusals() -> re.Pattern[str]:
         for text in elastic.fillings(reply, defaultdict(lambda: "THING"))
     )
     patterns = "|".join(map(re.escape, replies)).replace("THING", r"[\w']+(?: [\w']+)?")
-    return re.compile(re.sub(r"[A-Za-z']+(?:/[A-Za-z']+)+", _one_of, patterns))
-
-
-def _one_of(choice: re.Match[str]) -> str:
-    """Words/joined/so as a pattern."""
-    return f"(?:{choice[0].replace('/', '|')})"
+    return re.compile(elastic.any_of_alternatives(patterns))
 
 
 def _rhyme(first: str, second: str) -> bool:

@@ -127,9 +127,8 @@ class Trainer:
     def scores(self) -> str:
         """Cross-entropy and accuracy on held-out canvases at four noise levels, as one line."""
         bucket = self.held_out
-        rows = bucket.rows[
-            : len(bucket.rows) // bucket.batch * bucket.batch
-        ]  # another shape would be compiled
+        whole = len(bucket.rows) // bucket.batch * bucket.batch  # for a smaller last batch we would compile
+        rows = bucket.rows[:whole]
         results = {
             level: objective.held_out(self.forward, rows, bucket.prompt, level, bucket.batch)
             for level in (0.3, 0.6, 0.9, 1.0)

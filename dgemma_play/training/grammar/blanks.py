@@ -43,13 +43,12 @@ _SECOND_BLANK = 0.1  # share of the sentences with two
 
 def blank(rng: random.Random) -> Example:
     """A sentence with a blank, asked for by the sentence alone or in one of many wordings."""
-    sources = (_everyday, _of_the_workbook, _of_a_story, _of_another_form)
-    sentence, gap = rng.choices(sources, (0.52, 0.32, 0.07, 0.09))[0](rng)
+    sources = {_everyday: 0.52, _of_the_workbook: 0.32, _of_a_story: 0.07, _of_another_form: 0.09}
+    sentence, gap = rng.choices(tuple(sources), tuple(sources.values()))[0](rng)
     asked = _without(rng, sentence, gap)
     if rng.random() < _SECOND_BLANK:
-        far = re.findall(
-            r"\b[a-z]{3,}\b", re.sub(rf"(?:\S+ )?{re.escape(gap)}\b\S*(?: \S+)?", "", sentence, count=1)
-        )
+        beside = rf"(?:\S+ )?{re.escape(gap)}\b\S*(?: \S+)?"  # two blanks in a row say too little
+        far = re.findall(r"\b[a-z]{3,}\b", re.sub(beside, "", sentence, count=1))
         asked = _without(rng, asked, rng.choice(far)) if far else asked
     if rng.random() < _SLOPPY_SHARE:
         asked = asked[0].lower() + asked[1:] if rng.random() < 0.6 else asked

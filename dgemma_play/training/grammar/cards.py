@@ -41,28 +41,16 @@ def greeting(rng: random.Random) -> Example:
     """A greeting, wish, note or farewell; an unknown name, or none, becomes `friend` or `friends`."""
     kinds = tables.read("greetings")
     kind = rng.choice((*_ASKED_MOST, *kinds))
-    if rng.random() < _NO_NAME:
-        prompt, called = _unnamed(rng, kind)
-        asked = (called,) if holds(prompt, called) else ()
-    else:
-        known = rng.random() > _UNKNOWN_NAME
-        about = rng.choice(words.names()) if known else invented_word(rng).capitalize()
-        asked = (about,) if known else ()
-        if known and rng.random() < _TWO_NAMES:
-            asked = (about, rng.choice([other for other in words.names() if other != about]))
-            about = " and ".join(asked)
-        prompt = _greet(rng, kind, about, asked, one=len(asked) < 2)
-        called = about if known else "friend"
-    occasion = occasion_of(kind, prompt)
-    said = occasion.said if occasion else ""
-    groups = occasion.groups if occasion else kinds[kind]
-    slots = {"N": called, "r": said}
-    # Only how it begins has slots, and two names are longer than one.
-    spare = (length(called) - 1 + (length(said) - 1 if said else 0), 0, 0)
+    prompt, called, asked = _unnamed(rng, kind) if rng.random() < _NO_NAME else _named(rng, kind)
+    occasion = occasion_of(kind, prompt) or Occasion("", kinds[kind])
+    slots = {"N": called, "r": occasion.said}
+    # Only how it begins has slots: it is longer where a name or a reason has more than one word.
+    longer = (length(called) - 1 + max(0, length(occasion.said) - 1), 0, 0)
     parts = [
-        fit(rng, group, slots, common_length(group) + more) for group, more in zip(groups, spare, strict=True)
+        fit(rng, group, slots, common_length(group) + more)
+        for group, more in zip(occasion.groups, longer, strict=True)
     ]
-    reason = [word for word in said.split()[-1:] if holds(prompt, word)]
+    reason = [word for word in occasion.said.split()[-1:] if holds(prompt, word)]
     return Example("greeting", prompt, " ".join(parts), (*asked, *reason))
 
 
@@ -90,25 +78,39 @@ def _occasions(kind: str) -> Iterator[tuple[str, Occasion]]:
                 yield cue, Occasion(said, (begins, *(own or general[1:2]), *(own_ends or general[2:])))
 
 
+def _named(rng: random.Random, kind: str) -> tuple[str, str, tuple[str, ...]]:
+    """A request for a greeting to one or two by name, what it calls them, and the names that it must hold."""
+    if rng.random() <= _UNKNOWN_NAME:
+        return _greet(rng, kind, invented_word(rng).capitalize(), names=(), one=True), "friend", ()
+    names = (rng.choice(words.names()),)
+    if rng.random() < _TWO_NAMES:
+        names = (*names, rng.choice([other for other in words.names() if other not in names]))
+    called = " and ".join(names)
+    return _greet(rng, kind, called, names, one=len(names) < 2), called, names
+
+
 def _greet(rng: random.Random, kind: str, about: str, names: tuple[str, ...], one: bool) -> str:
     """A request for a kind of greeting; other wordings are about one person: "{x} turns six"."""
     card = f"{re.sub(' (?:wish|note|card)$', '', kind)} card"
     kinds = (article(kind), article(kind), f"a short {kind}", kind, article(card), article(card))
-    reason = ""
-    if occasions(kind) and rng.random() < _REASON:
-        _, occasion = rng.choice(occasions(kind))
-        # Before a name that nobody knows, and a person without one, "the" is never wrong.
-        whose = rng.choice(("the", words.pronouns(*names)["ps"] if names else "the"))
-        tail = rng.choice(tables.read("occasions")[kind][1])
-        reason = " " + tail.format(r=re.sub(r"^your\b", whose, occasion.said))
+    reason = _reason(rng, kind, names) if occasions(kind) and rng.random() < _REASON else ""
     wording = partial(ask, heading=kind) if one and not reason else request
     return wording(
         rng, kinds=kinds, about=about + reason, joins=(" for ", " for ", " to "), patterns=not reason
     )
 
 
-def _unnamed(rng: random.Random, kind: str) -> tuple[str, str]:
-    """A request for a greeting to somebody without a name, and what the greeting calls them."""
+def _reason(rng: random.Random, kind: str, names: tuple[str, ...]) -> str:
+    """What a card is for, as a request says it behind whom it is to: ` on her new job`."""
+    _, occasion = rng.choice(occasions(kind))
+    # Before a name that nobody knows, and a person without one, "the" is never wrong.
+    whose = rng.choice(("the", words.pronouns(*names)["ps"] if names else "the"))
+    tail = rng.choice(tables.read("occasions")[kind][1])
+    return " " + tail.format(r=re.sub(r"^your\b", whose, occasion.said))
+
+
+def _unnamed(rng: random.Random, kind: str) -> tuple[str, str, tuple[str, ...]]:
+    """A request for a greeting to somebody without a name; the rest as in `_named`."""
     several = rng.random() < _SEVERAL
     heading = f"{kind} unnamed" + " plural" * several
     if heading in tables.read("asks") and rng.random() < _UNNAMED:
@@ -116,7 +118,8 @@ def _unnamed(rng: random.Random, kind: str) -> tuple[str, str]:
     else:
         persons = tables.read("lists")["several persons" if several else "one person"][0]
         prompt = _greet(rng, kind, rng.choice(persons), names=(), one=not several)
-    return prompt, address(prompt, several)
+    called = address(prompt, several)
+    return prompt, called, (called,) if holds(prompt, called) else ()
 
 
 def address(prompt: str, several: bool = False) -> str:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dgemma_play.training.grammar import (
     blanks,
     cards,
+    coding,
     longforms,
     matters,
     naming,
+    poems,
     shortforms,
     standins,
     talk,
@@ -21,9 +23,9 @@ from dgemma_play.training.grammar.example import Example
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "story": (longforms.story, 0.36),
     "long story": (longforms.long_story, 0.05),
-    "haiku": (longforms.haiku, 0.20),
-    "couplet": (longforms.couplet, 0.11),
-    "poem": (longforms.poem, 0.13),
+    "haiku": (poems.haiku, 0.20),
+    "couplet": (poems.couplet, 0.11),
+    "poem": (poems.poem, 0.13),
     "greeting": (cards.greeting, 0.20),
     "name": (naming.name, 0.09),
     "opening": (shortforms.opening, 0.05),
@@ -36,7 +38,7 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "joke": (talk.joke, 0.02),
     "chat": (talk.chat, 0.17),
     "blank": (blanks.blank, 0.22),
-    "code": (shortforms.code, 0.19),
+    "code": (coding.code, 0.19),
 }
 
 

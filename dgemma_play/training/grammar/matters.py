@@ -21,8 +21,13 @@ _DEEDS = 0.4  # of the tips are asked for with what is to be done
 _POCKETS = 0.35  # of the lists are of what somebody has in a pocket
 _PARENTS = ("dad", "father", "mom", "mum", "mother")  # for whom there are lists of their own
 _QUESTIONS = 0.4  # of the other lists are asked for by a question that they answer
+_FOR_ANY_MATTER = ("other matters", "general", "deeds")  # headings of `matters.txt` that are none
 _RECIPES = ("a recipe", "a short recipe", "a little recipe", "a good recipe", "an easy recipe")
-_NO_MATTERS = ("other matters", "general", "deeds")  # headings of `matters.txt` that are no matter
+
+
+def named() -> tuple[str, ...]:
+    """The matters with an own entry."""
+    return tuple(heading for heading in tables.read("matters") if heading not in _FOR_ANY_MATTER)
 
 
 def tips(rng: random.Random) -> Example:
@@ -32,14 +37,14 @@ def tips(rng: random.Random) -> Example:
     if rng.random() < _GENERAL:
         firsts, seconds = table["general"]
         deed = rng.choice(table["deeds"][0])
-        said, named = (deed, "that") if as_deed else _other_matter(rng)
+        said, matter = (deed, "that") if as_deed else _other_matter(rng)
     else:
-        named = rng.choice([matter for matter in table if matter not in _NO_MATTERS])
-        things, deeds, firsts, seconds = table[named]
+        matter = rng.choice(named())
+        things, deeds, firsts, seconds = table[matter]
         said = rng.choice(deeds if as_deed else things)
     prompt = in_other_words(rng, "tips to" if as_deed else "tips on", said)
-    answer = " ".join(fit(rng, group, {"x": named}, TIP_TOKENS) for group in (firsts, seconds))
-    return Example("tips", prompt, answer, shared(prompt, answer, named))
+    answer = " ".join(fit(rng, group, {"x": matter}, TIP_TOKENS) for group in (firsts, seconds))
+    return Example("tips", prompt, answer, shared(prompt, answer, matter))
 
 
 def items(rng: random.Random) -> Example:
@@ -66,8 +71,8 @@ def recipe(rng: random.Random) -> Example:
     """How to make a dish; one for a feeling, or for anything else, is of kind words."""
     if rng.random() < _GENERAL:
         feelings = tables.words(tables.read("short")["feelings"][0])
-        dish = rng.choice(feelings)
-        dish = dish if rng.random() < _FEELINGS else article(words.draw(rng, words.subjects()))
+        feeling = rng.choice(feelings)
+        dish = feeling if rng.random() < _FEELINGS else article(words.draw(rng, words.subjects()))
         prompt = request(rng, _RECIPES, dish, (" for ",), patterns=False)
         groups = tables.read("short")["recipe"]
     else:

@@ -18,13 +18,11 @@ from dgemma_play.training.grammar.elastic import (
 from dgemma_play.training.grammar.example import Example
 
 _DESCRIBED = 0.5  # share of the things of which the prompt says something more
-_QUALITY, _PLACE = (
-    0.6,
-    0.6,
-)  # shares of described things that have a quality; of those with a place that have none
+_PLACE = 0.6  # of the described things whose like have places have one
+_QUALITY = 0.6  # of these have a quality, too
 # Not before a name whose tagline says how the thing is: "The Blue Sparrow: A red car".
 _LOOKS = ("Blue", "Green", "Silver", "Golden", "Copper", "Little", "Old", "New", "Quiet")
-_ANY_QUALITY = 0.3  # of the qualities are any that a hero of a story may have
+_ANY_QUALITY = 0.3  # of the qualities are drawn from all that a hero of a story may have
 # Named without "The".
 _UNTITLED = (
     *("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon", "rabbit", "horse", "parrot", "hamster"),

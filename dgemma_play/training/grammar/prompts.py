@@ -1,4 +1,4 @@
-"""Wordings of prompts, and words that nobody knows."""
+"""Wordings of prompts, how people type them, and words that nobody knows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from dgemma_play.training.grammar import tables, words
-from dgemma_play.training.grammar.elastic import article, capital, pick
+from dgemma_play.training.grammar.elastic import article, capital, pick, without_article
 
 _LEADS = (
     *["Write "] * 4,
@@ -27,6 +27,10 @@ _OTHER_WORDS = 0.35  # of the requests name no kind of text, or name it in their
 _MOOD_SHARE = 0.1  # of the kinds of text have a mood before them
 _CHATTER_SHARE = 0.12  # of the requests have a few words more, that mean nothing to them
 _STRANGE_SHARE = 0.15  # of these words are outside the vocabulary
+_SLOPPY, _NO_APOSTROPHE = 0.4, 0.1  # of what is typed begins small or ends without a stop; has "whats"
+_POLITE = 0.12  # of what is typed has a courtesy before it, and as much has one behind it
+_BEFORE = ("hey,", "hi,", "hello,", "please,", "ok,", "so,", "sorry,", "dear model,", "quick question:")
+_AFTER = ("please", "thanks", "thank you", "pls", "quickly", "if you can", "my friend")
 _SAID_LAST = ("blank", "code")  # headings whose {x} would not end where it ends, were there words behind it
 
 
@@ -70,7 +74,7 @@ def relative(rng: random.Random, person: bool = False) -> str:
 
 def _in_a_mood(rng: random.Random, kind: str) -> str:
     """`a story`, or now and then `a funny story`."""
-    bare = re.sub(r"^an? ", "", kind)
+    bare = without_article(kind)
     if bare == kind or rng.random() >= _MOOD_SHARE:
         return kind
     moods = tables.words(tables.read("asks")["moods"][0])
@@ -131,10 +135,24 @@ def as_said(rng: random.Random, text: str, about: str, behind: bool = True) -> s
     return _with_chatter(rng, text, behind) if rng.random() < _CHATTER_SHARE else text
 
 
+def typed(rng: random.Random, text: str) -> str:
+    """What is no request for a text, as people type it: with a capital or a stop or none, politely or not."""
+    text = capital(text) if rng.random() > _SLOPPY else text
+    if rng.random() < _SLOPPY and len(text) > 1:
+        text = text.rstrip(".?!")
+    if rng.random() < _NO_APOSTROPHE:
+        text = text.replace("'", "")
+    if rng.random() < _POLITE:
+        text = f"{rng.choice(_BEFORE)} {text}"
+    if rng.random() < _POLITE and text[-1].isalpha():
+        text = f"{text}{rng.choice((',', ''))} {rng.choice(_AFTER)}"
+    return text.lower() if rng.random() < _SLOPPY else text
+
+
 def _plain_request(rng: random.Random, kind: str, about: str, join: str) -> str:
     lead = rng.choice(_LEADS)
     if not lead and about and rng.random() < 0.2:
-        kind = re.sub(r"^an? ", "", kind)
+        kind = without_article(kind)
         join = rng.choice((": ", join))
     text = lead + kind + (join + about if about else "")
     question = lead.startswith(("Can", "Could", "How"))

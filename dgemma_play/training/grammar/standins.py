@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 from functools import cache
 
-from dgemma_play.training.grammar import longforms, tables, verses, words
+from dgemma_play.training.grammar import poems, tables, verses, words
 from dgemma_play.training.grammar.elastic import with_articles
 from dgemma_play.training.grammar.example import Example
 
@@ -47,7 +47,7 @@ def stand_in(rng: random.Random, example: Example) -> Example:
     if words.verse_topics().get(subject, ("", ""))[0] == subject:
         return example  # "winter" has no article, its stand-in would need one
     haiku = example.form == "haiku"
-    changed = longforms.haiku(rng, rng.choice(_things_alike())) if haiku else example
+    changed = poems.haiku(rng, rng.choice(_things_alike())) if haiku else example
     return _replace_subject(rng, changed) or example
 
 

@@ -6,10 +6,10 @@ import random
 import re
 
 from dgemma_play.training.grammar import tables, words
-from dgemma_play.training.grammar.elastic import article, capital, fit, pick
+from dgemma_play.training.grammar.elastic import article, fit, pick, without_article
 from dgemma_play.training.grammar.example import Example, renamed, shared
 from dgemma_play.training.grammar.plots import draw_cast
-from dgemma_play.training.grammar.prompts import in_other_words, invented_word, request
+from dgemma_play.training.grammar.prompts import in_other_words, invented_word, request, typed
 
 # Tokens per slot.
 CHAT_TOKENS = (9, 11)  # the answer, the offer
@@ -33,10 +33,6 @@ _SEVERAL = 0.15  # of the jokes, and of the unknown forms, are asked for about c
 _TOPIC_SHARE = 0.3  # of the nouns asked about, and of the other unknown forms, are rain and its like
 _UNNAMED = 0.25  # of the jokes and riddles are asked for without a subject
 _OTHER_WORDS = 0.6  # of the others are asked for in their own way
-_SLOPPY, _NO_APOSTROPHE = 0.4, 0.1  # of the small talk begins small or ends without a stop; writes "whats"
-_POLITE = 0.12  # of the small talk has a courtesy before it, and as much has one behind it
-_BEFORE = ("hey,", "hi,", "hello,", "please,", "ok,", "so,", "sorry,", "dear model,", "quick question:")
-_AFTER = ("please", "thanks", "thank you", "pls", "quickly", "if you can", "my friend")
 
 
 def chat(rng: random.Random) -> Example:
@@ -66,7 +62,7 @@ def _declined(rng: random.Random) -> Example:
         strange = rng.random() < _THING_SHARE
         subject = _thing(rng)[0] if strange else _subject(rng)
         about = subject if "{x}" in prompt and not strange else ""
-        said = re.sub("^an? ", "", form) if rng.random() < _NO_ARTICLE else form
+        said = without_article(form) if rng.random() < _NO_ARTICLE else form
         return _reply(rng, prompt.format(k=said, x=subject), replies, {"v": verb, "f": named}, about)
     if heading == "no fact" and rng.random() < _NOUN_SHARE:
         prompt = rng.choice(table["noun questions"][0])
@@ -97,26 +93,12 @@ def _reply(
     else:
         cast = draw_cast(rng)
         # Few of them: of many a small model offers one that is none ("about the swam").
-        phrases = [phrase for phrase, _ in words.plain_topics().values() if phrase.startswith("the ")]
+        phrases = [phrase for phrase in words.topic_phrases() if phrase.startswith("the ")]
         others = {"hero": article(cast.hero), "thing": article(cast.noun), "friend": article(cast.friend)}
         offer = fit(rng, tables.read("chat")[offers][0], {"topic": rng.choice(phrases), **others}, second)
     answer = f"{fit(rng, replies, slots, first)} {offer}"
     named = f"{slots.get('f') or slots.get('x', '')} {about}"
     return Example("chat", typed(rng, prompt), answer, shared(prompt, answer, named))
-
-
-def typed(rng: random.Random, text: str) -> str:
-    """A prompt as people type it: with a capital or small, with or without a stop, politely or not."""
-    text = capital(text) if rng.random() > _SLOPPY else text
-    if rng.random() < _SLOPPY and len(text) > 1:
-        text = text.rstrip(".?!")
-    if rng.random() < _NO_APOSTROPHE:
-        text = text.replace("'", "")
-    if rng.random() < _POLITE:
-        text = f"{rng.choice(_BEFORE)} {text}"
-    if rng.random() < _POLITE and text[-1].isalpha():
-        text = f"{text}{rng.choice((',', ''))} {rng.choice(_AFTER)}"
-    return text.lower() if rng.random() < _SLOPPY else text
 
 
 def called(form: str) -> tuple[str, str]:
@@ -143,7 +125,7 @@ def _subject(rng: random.Random) -> str:
 
 def _topic(rng: random.Random) -> str:
     """`rain`, `the sea`."""
-    return rng.choice([phrase for phrase, _ in words.plain_topics().values() if phrase.count(" ") < 2])
+    return rng.choice([phrase for phrase in words.topic_phrases() if phrase.count(" ") < 2])
 
 
 def _noun(rng: random.Random) -> tuple[str, str]:
@@ -166,9 +148,10 @@ def _thing(rng: random.Random) -> tuple[str, str]:
 def joke(rng: random.Random) -> Example:
     """A joke about somebody: a question and its answer."""
     several = rng.random() < _SEVERAL
-    questions, answers, _ = tables.read("jokes").values()
+    table = tables.read("jokes")
     hero = _one_of_several(rng) if several else words.draw(rng, words.subjects())
-    lines = zip(rng.choice(tuple(zip(questions[0], answers[0], strict=True))), JOKE_TOKENS, strict=True)
+    jokes = tuple(zip(table["questions"][0], table["answers"][0], strict=True))
+    lines = zip(rng.choice(jokes), JOKE_TOKENS, strict=True)
     answer = " ".join(fit(rng, (line,), {"h": hero}, tokens) for line, tokens in lines)
     if rng.random() < _UNNAMED:
         return Example("joke", typed(rng, in_other_words(rng, "joke", "")), answer)
@@ -184,12 +167,12 @@ def _one_of_several(rng: random.Random) -> str:
 
 def riddle(rng: random.Random) -> Example:
     """A riddle about a thing, with its solution; one that knows no own words for it makes it easy."""
-    riddles, anything = tables.read("riddles").values()
-    things = tables.pairs(riddles[0])
+    things = tables.pairs(tables.read("riddles")["things"][0])
     others = [noun for noun in words.subjects() if noun not in things]
     strange = rng.random() < _ANYTHING
     thing = words.draw(rng, others) if strange else rng.choice(tuple(things))
-    line = fit(rng, anything[0] if strange else (things[thing],), {}, RIDDLE_TOKENS)
+    riddles = tables.read("riddles")["anything"][0] if strange else (things[thing],)
+    line = fit(rng, riddles, {}, RIDDLE_TOKENS)
     answer = f"{line} What am I? The {thing}!"
     if not strange and rng.random() < _UNNAMED:
         return Example("riddle", typed(rng, in_other_words(rng, "riddle", "")), answer)
@@ -198,7 +181,7 @@ def riddle(rng: random.Random) -> Example:
 
 
 def _request(rng: random.Random, kind: str, about: str) -> str:
-    """A request for a joke or a riddle about something, half of them in wordings of their own."""
+    """A request for a joke or a riddle about something, more than half of them in wordings of their own."""
     if rng.random() < _OTHER_WORDS:
         return in_other_words(rng, f"{kind} about", about)
     return request(rng, (f"a {kind}", f"a short {kind}", f"a small {kind}"), about)

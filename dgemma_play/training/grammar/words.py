@@ -105,6 +105,12 @@ def plain_topics() -> dict[str, tuple[str, str]]:
     }
 
 
+@cache
+def topic_phrases() -> tuple[str, ...]:
+    """What the plain topics are called: "rain", "the sea"."""
+    return tuple(phrase for phrase, _ in plain_topics().values())
+
+
 def draw(rng: random.Random, nouns: Iterable[str]) -> str:
     """One of the nouns; those that people ask for come more often."""
     common, rare = by_rarity(nouns)
