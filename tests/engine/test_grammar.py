@@ -450,6 +450,11 @@ def test_a_card_says_the_reason_that_its_prompt_shows() -> None:
     assert cards.occasion_of("birthday wish", "a card for the new baby") is None
 
 
+def test_an_apology_without_a_known_reason_invents_none() -> None:
+    _, says, _ = tables.read("greetings")["apology"]
+    assert [(line, cue) for line in says for cue, _ in cards.occasions("apology") if holds(line, cue)] == []
+
+
 def test_a_story_about_somebody_by_name_is_about_our_ana_and_one_about_my_fox_about_my_fox() -> None:
     rng = random.Random(0)
     stories = [longforms.story(rng) for _ in range(1500)]
