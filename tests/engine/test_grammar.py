@@ -499,6 +499,15 @@ def test_on_the_moon_nobody_sees_another_moon_and_on_the_farm_one_is_not_in_it()
         assert "on the moon" not in text or text.count("moon") == 1, text
 
 
+def test_no_rainy_morning_lies_under_snow_and_nobody_lies_awake_at_noon() -> None:
+    rng = random.Random(0)
+    by_matter = {trouble.matters[0]: trouble.plot for trouble in plots.troubles()}
+    for matter, denied in (("snow", "rainy|spring"), ("sleep", "morning|day|afternoon")):
+        told = [plots.tell(rng, replace(CAST, matter=matter), by_matter[matter])[0] for _ in range(90)]
+        assert not [first for first in told if re.search(rf"\b({denied})\b", first)]
+    assert all(len(words.times_beside(" ".join(sum(plot[:2], ())))) > 4 for plot in all_plots())
+
+
 def test_no_lamp_comes_with_a_lamp() -> None:
     rng = random.Random(0)
     cast = replace(CAST, friend="lamp")

@@ -164,8 +164,10 @@ def tell_sequel(rng: random.Random, cast: Cast) -> list[str]:
 
 
 def _sentences(rng: random.Random, cast: Cast, plot: Plot, lengths: tuple[int, ...]) -> list[str]:
-    """One wording of each sentence; on the moon nobody sees another moon."""
-    slots = cast.slots(rng)
+    """One wording of each sentence, at a time that suits them; on the moon nobody sees another moon."""
+    # A time is of one weather and hour, and those are what a plot begins with.
+    begins = " ".join(wording for wordings in plot[:2] for wording in wordings)
+    slots = cast.slots(rng) | {"T": rng.choice(words.times_beside(begins))}
     fitting = [_naming_none_else(cast, wordings) for wordings in plot]
     while True:
         told = [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(fitting, lengths, strict=True)]
