@@ -555,6 +555,17 @@ def test_a_hero_in_trouble_has_the_pronoun_of_the_prompt() -> None:
             assert said[1] == found[1], example
 
 
+def test_who_lost_a_hat_lost_no_friend_with_it() -> None:
+    rng = random.Random(0)
+    prompts = [longforms.story(rng).prompt for _ in range(900)]
+    assert not [prompt for prompt in prompts if re.search(r"who (?:lost|loses) \w+ \w+ and an? ", prompt)]
+    met = {
+        found[0] for prompt in prompts if (found := re.search(r"who (?:was|is) .* (?:meets|met)\b", prompt))
+    }
+    assert met
+    assert all(phrase.startswith("who was ") == phrase.endswith(" met") for phrase in met)
+
+
 def test_a_name_has_a_pronoun() -> None:
     assert (words.pronouns("Ana")["s"], words.pronouns("Leo")["s"]) == ("she", "he")
     assert words.women() <= set(words.names())
