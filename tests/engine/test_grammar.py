@@ -341,6 +341,14 @@ def test_articles_follow_the_sound() -> None:
     )
 
 
+def test_nobody_asks_about_a_vinegar(examples: list[grammar.Example]) -> None:
+    assert "vinegar" not in words.heroes()
+    nouns = "|".join(sorted(words.uncountable() & words.subjects().keys()))
+    alone = re.compile(rf"\ban? (?:\w+ )?(?:{nouns})(?:[.,!?]|$)")
+    own = [e for e in examples if e.form in standins.FORMS]
+    assert [e for e in own if alone.search(e.prompt) or alone.search(e.answer)] == []
+
+
 def test_haiku_lines_have_five_seven_and_five_syllables() -> None:
     verse, haiku = tables.read("verse"), tables.read("haiku").values()
     groups = [*(verse[part] for part in ("openers", "beside", "together")), *haiku]

@@ -35,7 +35,8 @@ _TROUBLED = 0.36  # share of the stories whose prompt names a trouble
 _IN_A_MOOD = 0.16  # share of the others whose prompt names a mood
 _MOOD_AS_KIND = 0.7  # of these say "a sad story", the others have a request of their own
 _PAST = re.compile(
-    r"who (?:was|had|could|lost|broke|found|got|won|went|felt|came|saw|ran|kept|forgot|grew|built|bought|never|\w+ed)\b"
+    r"who (?:was|had|could|lost|broke|found|got|won|went|felt|came|saw|ran"
+    r"|kept|forgot|grew|built|bought|never|\w+ed)\b"
 )  # how a trouble that is told as past begins
 _OTHER_PRONOUN = 0.25  # of the animals in trouble are called he, she or it by the prompt
 _KINDS = (
@@ -253,7 +254,7 @@ def _verse_subject(rng: random.Random, topic: str | None = None, longest: int | 
     wordings = [phrase, phrase, topic, f"the {topic}"] if topic.islower() else [phrase]
     if words.is_first_name(topic):
         wordings += [f"my friend {topic}", f"{topic} {relative(rng, person=True)}", phrase]
-    if topic in words.subjects():
+    if topic in words.heroes():
         trouble, cast = draw_trouble(rng, draw_cast(rng, topic))  # it changes no verse
         in_trouble = f"{article(topic)} {_clause(rng, trouble, cast)}"
         wordings += [article(topic), article(topic), _with_words(rng, topic), in_trouble]
@@ -266,7 +267,7 @@ def _described(rng: random.Random, topic: str) -> list[_Subject]:
     """The topic as somebody's, or with an adjective: the verse says what the prompt says, word for word."""
     table = tables.read("verse")
     hero = topic in words.subjects()
-    countable = words.verse_topic(topic)[0] != topic
+    countable = words.verse_topic(topic)[0] != topic and topic not in words.uncountable()
     if not hero and topic not in tables.words(table["owned"][0]):
         return []
     of_all, of_things = map(tables.words, table["adjectives"])

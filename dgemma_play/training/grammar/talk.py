@@ -27,7 +27,6 @@ _THING_SHARE = 0.2  # of the unknown forms are to be about an unknown thing
 _DRAWN = ("logo", "diagram", "poster")  # not written
 # Of these the model knows some: "such letters" are beyond it, not letters.
 _KNOWN_KINDS = ("list", "letter", "poem", "program", "function", "page", "question", "tale")
-_UNCOUNTED = ("snow", "wind", "bread", "fire")  # "a riddle about snow"
 _ANYTHING = 0.3  # of the riddles are about anything, also what has no riddle of its own
 _SEVERAL = 0.15  # of the jokes, and of the unknown forms, are asked for about cats, not about a cat
 _TOPIC_SHARE = 0.3  # of the nouns asked about, and of the other unknown forms, are rain and its like
@@ -137,7 +136,7 @@ def _subject(rng: random.Random) -> str:
         return words.plural(_one_of_several(rng))
     if rng.random() < _TOPIC_SHARE:
         return _topic(rng)
-    hero = words.draw(rng, words.subjects())
+    hero = words.draw(rng, words.heroes())
     return rng.choice((article(hero), f"the {hero}"))
 
 
@@ -151,7 +150,7 @@ def _noun(rng: random.Random) -> tuple[str, str]:
     if rng.random() < _TOPIC_SHARE:
         topic = _topic(rng)
         return topic, topic
-    noun = words.draw(rng, words.subjects())
+    noun = words.draw(rng, words.heroes())
     return rng.choice((article(noun), f"the {noun}")), f"the {noun}"
 
 
@@ -167,7 +166,7 @@ def joke(rng: random.Random) -> Example:
     """A joke about somebody: a question and its answer."""
     several = rng.random() < _SEVERAL
     questions, answers, _ = tables.read("jokes").values()
-    hero = _one_of_several(rng) if several else words.draw(rng, words.subjects())
+    hero = _one_of_several(rng) if several else words.draw(rng, words.heroes())
     lines = zip(rng.choice(tuple(zip(questions[0], answers[0], strict=True))), JOKE_TOKENS, strict=True)
     answer = " ".join(fit(rng, (line,), {"h": hero}, tokens) for line, tokens in lines)
     if rng.random() < _UNNAMED:
@@ -186,14 +185,14 @@ def riddle(rng: random.Random) -> Example:
     """A riddle about a thing, with its solution; one that knows no own words for it makes it easy."""
     riddles, anything = tables.read("riddles").values()
     things = tables.pairs(riddles[0])
-    others = [noun for noun in words.subjects() if noun not in things]
+    others = [noun for noun in words.heroes() if noun not in things]
     strange = rng.random() < _ANYTHING
     thing = words.draw(rng, others) if strange else rng.choice(tuple(things))
     line = fit(rng, anything[0] if strange else (things[thing],), {}, RIDDLE_TOKENS)
     answer = f"{line} What am I? The {thing}!"
     if not strange and rng.random() < _UNNAMED:
         return Example("riddle", typed(rng, in_other_words(rng, "riddle", "")), answer)
-    about = rng.choice((f"the {thing}", thing if thing in _UNCOUNTED else article(thing)))
+    about = rng.choice((f"the {thing}", thing if thing in words.uncountable() else article(thing)))
     return Example("riddle", _request(rng, "riddle", about), answer, (thing,))
 
 

@@ -65,8 +65,20 @@ def _pronouns(*groups: tables.Group) -> dict[str, str]:
 
 @cache
 def subjects() -> dict[str, tuple[Kin, str]]:
-    """Every noun that can be the hero of a story, with its kin and pronoun."""
+    """Every noun that verses, and but for uncountable ones stories, are about, with its kin and pronoun."""
     return {noun: (kin, pronoun) for kin in kins().values() for noun, pronoun in kin.members.items()}
+
+
+@cache
+def heroes() -> tuple[str, ...]:
+    """The subjects that *a* may stand before: not vinegar."""
+    return tuple(noun for noun in subjects() if noun not in uncountable())
+
+
+@cache
+def uncountable() -> frozenset[str]:
+    """Nouns that have no *a* and no plural."""
+    return frozenset(tables.words(tables.read("lists")["uncountable"][0]))
 
 
 def pronoun_forms(pronoun: str) -> dict[str, str]:
