@@ -96,7 +96,7 @@ def troubles() -> tuple[Trouble, ...]:
 
 
 def _matters(entries: tuple[str, ...]) -> tuple[str, ...]:
-    """The words of a trouble, with all countable members of a kin for `*things`: any word may be carried over."""
+    """The words of a trouble, for `*things` all countable members of a kin: any word may be carried over."""
     kins = words.kins()
     return tuple(
         matter
