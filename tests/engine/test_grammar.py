@@ -341,6 +341,14 @@ def test_articles_follow_the_sound() -> None:
     )
 
 
+def test_nobody_asks_about_a_vinegar(examples: list[grammar.Example]) -> None:
+    assert "vinegar" not in words.heroes()
+    nouns = "|".join(sorted(words.uncountable() & words.subjects().keys()))
+    alone = re.compile(rf"\ban? (?:\w+ )?(?:{nouns})(?:[.,!?]|$)")
+    own = [e for e in examples if e.form in standins.FORMS]
+    assert [e for e in own if alone.search(e.prompt) or alone.search(e.answer)] == []
+
+
 def test_haiku_lines_have_five_seven_and_five_syllables() -> None:
     verse, haiku = tables.read("verse"), tables.read("haiku").values()
     groups = [*(verse[part] for part in ("openers", "beside", "together")), *haiku]
@@ -450,6 +458,11 @@ def test_a_card_says_the_reason_that_its_prompt_shows() -> None:
     assert cards.occasion_of("birthday wish", "a card for the new baby") is None
 
 
+def test_an_apology_without_a_known_reason_invents_none() -> None:
+    _, says, _ = tables.read("greetings")["apology"]
+    assert [(line, cue) for line in says for cue, _ in cards.occasions("apology") if holds(line, cue)] == []
+
+
 def test_a_story_about_somebody_by_name_is_about_our_ana_and_one_about_my_fox_about_my_fox() -> None:
     rng = random.Random(0)
     stories = [longforms.story(rng) for _ in range(1500)]
@@ -494,6 +507,15 @@ def test_on_the_moon_nobody_sees_another_moon_and_on_the_farm_one_is_not_in_it()
         assert "on the moon" not in text or text.count("moon") == 1, text
 
 
+def test_no_rainy_morning_lies_under_snow_and_nobody_lies_awake_at_noon() -> None:
+    rng = random.Random(0)
+    by_matter = {trouble.matters[0]: trouble.plot for trouble in plots.troubles()}
+    for matter, denied in (("snow", "rainy|spring"), ("sleep", "morning|day|afternoon")):
+        told = [plots.tell(rng, replace(CAST, matter=matter), by_matter[matter])[0] for _ in range(90)]
+        assert not [first for first in told if re.search(rf"\b({denied})\b", first)]
+    assert all(len(words.times_beside(" ".join(sum(plot[:2], ())))) > 4 for plot in all_plots())
+
+
 def test_no_lamp_comes_with_a_lamp() -> None:
     rng = random.Random(0)
     cast = replace(CAST, friend="lamp")
@@ -536,6 +558,17 @@ def test_a_hero_in_trouble_has_the_pronoun_of_the_prompt() -> None:
         first = example.answer.partition(".")[0]
         if found and (said := re.search(r"\b(his|her|its)\b", first)):
             assert said[1] == found[1], example
+
+
+def test_who_lost_a_hat_lost_no_friend_with_it() -> None:
+    rng = random.Random(0)
+    prompts = [longforms.story(rng).prompt for _ in range(900)]
+    assert not [prompt for prompt in prompts if re.search(r"who (?:lost|loses) \w+ \w+ and an? ", prompt)]
+    met = {
+        found[0] for prompt in prompts if (found := re.search(r"who (?:was|is) .* (?:meets|met)\b", prompt))
+    }
+    assert met
+    assert all(phrase.startswith("who was ") == phrase.endswith(" met") for phrase in met)
 
 
 def test_a_name_has_a_pronoun() -> None:

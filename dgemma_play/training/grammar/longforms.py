@@ -32,6 +32,10 @@ _WITH_FRIEND = 0.22  # share of the heroes in trouble who have a friend in the p
 _TROUBLED = 0.36  # share of the stories whose prompt names a trouble
 _IN_A_MOOD = 0.16  # share of the others whose prompt names a mood
 _MOOD_AS_KIND = 0.7  # of these say "a sad story", the others have a request of their own
+_PAST = re.compile(
+    r"who (?:was|had|could|lost|broke|found|got|won|went|felt|came|saw|ran"
+    r"|kept|forgot|grew|built|bought|never|\w+ed)\b"
+)  # how a trouble that is told as past begins
 _OTHER_PRONOUN = 0.25  # of the animals in trouble are called he, she or it by the prompt
 _KINDS = (
     *("a story", "a short story", "a tiny story", "a little story", "a bedtime story", "a tale"),
@@ -96,7 +100,9 @@ def _story_of_trouble(rng: random.Random, cast: Cast, called: str) -> Example:
         prompt = as_said(rng, said, about)
     else:
         if way.startswith("who ") and rng.random() < _WITH_FRIEND:
-            said, asked = f"{said} and {article(cast.friend)}", (*asked, cast.friend)
+            # Not "and an owl": who lost her hat would have lost an owl as well.
+            meets = "met" if _PAST.match(way) else "meets"
+            said, asked = f"{said} and {meets} {article(cast.friend)}", (*asked, cast.friend)
         prompt = ask(rng, "story", _KINDS, f"{about} {said}", _JOINS)
     return Example("story", prompt, _told(rng, cast, called, about, asked, trouble.plot), asked)
 

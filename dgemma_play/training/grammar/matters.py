@@ -50,7 +50,7 @@ def tips(rng: random.Random) -> Example:
 def items(rng: random.Random) -> Example:
     """A list of three things: for an everyday matter, or from somebody's pocket."""
     if rng.random() < _POCKETS:
-        hero = words.draw(rng, words.subjects())
+        hero = words.draw(rng, words.heroes())
         where = rng.choice(("pocket", "bag", "suitcase", "drawer", "house"))
         kinds = ("three things", "a list of three things", "a list of things", "a short list of things")
         prompt = request(rng, kinds, f"the {where} of {article(hero)}", (" in ",), patterns=False)
@@ -72,7 +72,7 @@ def recipe(rng: random.Random) -> Example:
     if rng.random() < _GENERAL:
         feelings = tables.words(tables.read("short")["feelings"][0])
         feeling = rng.choice(feelings)
-        dish = feeling if rng.random() < _FEELINGS else article(words.draw(rng, words.subjects()))
+        dish = feeling if rng.random() < _FEELINGS else article(words.draw(rng, words.heroes()))
         prompt = request(rng, _RECIPES, dish, (" for ",), patterns=False)
         groups = tables.read("short")["recipe"]
     else:
@@ -87,7 +87,7 @@ def recipe(rng: random.Random) -> Example:
 def _other_matter(rng: random.Random) -> tuple[str, str]:
     """A matter without an own entry, and how the answer names it: "my boat" is "your boat" there."""
     if rng.random() < _NOUNS:
-        noun = words.draw(rng, words.subjects())
+        noun = words.draw(rng, words.heroes())
         said = with_articles(f"{rng.choice(('a', 'the', 'my'))} {noun}")
     else:
         said = rng.choice(tables.read("matters")["other matters"][0])

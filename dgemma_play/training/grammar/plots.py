@@ -96,12 +96,13 @@ def troubles() -> tuple[Trouble, ...]:
 
 
 def _matters(entries: tuple[str, ...]) -> tuple[str, ...]:
-    """The words of a trouble, with all members of a kin for `*things`: any word may be carried over."""
+    """The words of a trouble, for `*things` all countable members of a kin: any word may be carried over."""
     kins = words.kins()
     return tuple(
         matter
         for entry in entries
         for matter in (kins[entry[1:]].members if entry.startswith("*") else (entry,))
+        if matter not in words.uncountable() or matter == entry  # "lost a fertilizer"
     )
 
 
@@ -118,19 +119,19 @@ def moods() -> tuple[Mood, ...]:
 def friends() -> tuple[str, ...]:
     """Everybody who can be a friend or speak: all subjects but plain things."""
     things = words.kins()["things"]
-    return tuple(noun for noun, (kin, _) in words.subjects().items() if kin is not things)
+    return tuple(noun for noun in words.heroes() if words.subjects()[noun][0] is not things)
 
 
 def draw_cast(rng: random.Random, hero: str = "") -> Cast:
     """A cast with this hero or any, and mostly what suits it; half of the friends are of its kin."""
-    hero = hero or words.draw(rng, words.subjects())
+    hero = hero or words.draw(rng, words.heroes())
     kin = words.subjects()[hero][0]
     mates = tuple(kin.members) if rng.random() < 0.5 else friends()
     adjectives, places, things = words.everywhere()
     return Cast(
         hero=hero,
         adjective=rng.choice(adjectives if rng.random() < _BORROWED else kin.adjectives),
-        friend=words.draw(rng, tuple(mate for mate in mates if mate != hero)),
+        friend=words.draw(rng, tuple(mate for mate in mates if mate != hero and mate in words.heroes())),
         thing=rng.choice(things if rng.random() < _BORROWED else kin.things),
         place=rng.choice(places if rng.random() < _BORROWED else kin.places),
     )
@@ -164,8 +165,10 @@ def tell_sequel(rng: random.Random, cast: Cast) -> list[str]:
 
 
 def _sentences(rng: random.Random, cast: Cast, plot: Plot, lengths: tuple[int, ...]) -> list[str]:
-    """One wording of each sentence; on the moon nobody sees another moon."""
-    slots = cast.slots(rng)
+    """One wording of each sentence, at a time that suits them; on the moon nobody sees another moon."""
+    # A time is of one weather and hour, and those are what a plot begins with.
+    begins = " ".join(wording for wordings in plot[:2] for wording in wordings)
+    slots = cast.slots(rng) | {"T": rng.choice(words.times_beside(begins))}
     fitting = [_naming_none_else(cast, wordings) for wordings in plot]
     while True:
         told = [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(fitting, lengths, strict=True)]

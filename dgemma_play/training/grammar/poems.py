@@ -100,7 +100,7 @@ def _verse_subject(rng: random.Random, topic: str | None = None, longest: int | 
     wordings = [phrase, phrase, topic, f"the {topic}"] if topic.islower() else [phrase]
     if words.is_first_name(topic):
         wordings += [f"my friend {topic}", f"{topic} {relative(rng, person=True)}", phrase]
-    if topic in words.subjects():
+    if topic in words.heroes():
         trouble, cast = draw_trouble(rng, draw_cast(rng, topic))  # it changes no verse
         in_trouble = f"{article(topic)} {clause(rng, trouble, cast)}"
         wordings += [article(topic), article(topic), with_words(rng, topic), in_trouble]
@@ -113,7 +113,7 @@ def _described(rng: random.Random, topic: str) -> list[_Subject]:
     """The topic as somebody's, or with an adjective: the verse says what the prompt says, word for word."""
     table = tables.read("verse")
     hero = topic in words.subjects()
-    countable = words.verse_topic(topic)[0] != topic
+    countable = words.verse_topic(topic)[0] != topic and topic not in words.uncountable()
     if not hero and topic not in tables.words(table["owned"][0]):
         return []
     of_all, of_things = map(tables.words, table["adjectives"])

@@ -30,7 +30,7 @@ DIALOGUE_TOKENS = (9, 9, 9)
 
 def opening(rng: random.Random) -> Example:
     """The first sentence of a novel about a hero, of a kind or in a place."""
-    hero = words.draw(rng, words.subjects())
+    hero = words.draw(rng, words.heroes())
     of_genre, placed = rng.random() < _OF_A_GENRE, rng.random() < _IN_A_PLACE
     named = rng.random() < _HERO_NAMED or not (of_genre or placed)
     parts = tables.read("openings")
@@ -103,7 +103,7 @@ def _topic(rng: random.Random, speakers: tuple[str, ...]) -> str:
 
 def advice(rng: random.Random) -> Example:
     """Two pieces of advice from a hero."""
-    hero = words.draw(rng, words.subjects())
+    hero = words.draw(rng, words.heroes())
     one, two = (fit(rng, group, {}, ADVICE_TOKENS) for group in tables.read("short")["advice"])
     kinds = ("advice", "some advice", "a piece of advice", "wise words", "good advice", "life advice")
     prompt = ask(rng, "advice", kinds, article(hero), (" from ",), patterns=False)

@@ -27,7 +27,7 @@ FORMS = (*_STORIES_AND_VERSES, "opening", "dialogue", "advice", "joke")
 _CUES = (
     *("list", "message", "song", "opening", "note", "goodbye", "you", "our", "she", "one", "into", "till"),
     *("beneath", "beside", "being", "got", "cannot", "yesterday", "everybody", "everywhere", "letter"),
-    *("feet", "geese", "teeth", "toast"),
+    *("feet", "geese", "teeth"),
 )
 _TABLES = (
     *("haiku", "kins", "named", "nouns", "openings", "plots", "rhymes", "sequels", "topics", "verse"),
@@ -107,7 +107,7 @@ def _pool(strangers_only: bool) -> dict[int, list[str]]:
     ]
     found = dict.fromkeys(re.findall(r"(?<![\w'{])[a-z]{3,}(?![\w'}])", "\n".join(lines)))
     never = {*words.held_out(), *words.plain_words(), *words.other_words()} - words.subjects().keys()
-    never |= {*_CUES, *(words.verse_topics() if strangers_only else ())}
+    never |= {*_CUES, *words.uncountable(), *(words.verse_topics() if strangers_only else ())}
     counted: dict[int, list[str]] = {}
     for word in found:
         plural = word.endswith("s") and not word.endswith(("ss", "us"))  # "a cheerful shoes"

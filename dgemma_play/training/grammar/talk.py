@@ -27,7 +27,6 @@ _THING_SHARE = 0.2  # of the unknown forms are to be about an unknown thing
 _DRAWN = ("logo", "diagram", "poster")  # not written
 # Of these the model knows some: "such letters" are beyond it, not letters.
 _KNOWN_KINDS = ("list", "letter", "poem", "program", "function", "page", "question", "tale")
-_UNCOUNTED = ("snow", "wind", "bread", "fire")  # "a riddle about snow"
 _ANYTHING = 0.3  # of the riddles are about anything, also what has no riddle of its own
 _SEVERAL = 0.15  # of the jokes, and of the unknown forms, are asked for about cats, not about a cat
 _TOPIC_SHARE = 0.3  # of the nouns asked about, and of the other unknown forms, are rain and its like
@@ -119,7 +118,7 @@ def _subject(rng: random.Random) -> str:
         return words.plural(_one_of_several(rng))
     if rng.random() < _TOPIC_SHARE:
         return _topic(rng)
-    hero = words.draw(rng, words.subjects())
+    hero = words.draw(rng, words.heroes())
     return rng.choice((article(hero), f"the {hero}"))
 
 
@@ -133,7 +132,7 @@ def _noun(rng: random.Random) -> tuple[str, str]:
     if rng.random() < _TOPIC_SHARE:
         topic = _topic(rng)
         return topic, topic
-    noun = words.draw(rng, words.subjects())
+    noun = words.draw(rng, words.heroes())
     return rng.choice((article(noun), f"the {noun}")), f"the {noun}"
 
 
@@ -149,7 +148,7 @@ def joke(rng: random.Random) -> Example:
     """A joke about somebody: a question and its answer."""
     several = rng.random() < _SEVERAL
     table = tables.read("jokes")
-    hero = _one_of_several(rng) if several else words.draw(rng, words.subjects())
+    hero = _one_of_several(rng) if several else words.draw(rng, words.heroes())
     jokes = tuple(zip(table["questions"][0], table["answers"][0], strict=True))
     lines = zip(rng.choice(jokes), JOKE_TOKENS, strict=True)
     answer = " ".join(fit(rng, (line,), {"h": hero}, tokens) for line, tokens in lines)
@@ -168,7 +167,7 @@ def _one_of_several(rng: random.Random) -> str:
 def riddle(rng: random.Random) -> Example:
     """A riddle about a thing, with its solution; one that knows no own words for it makes it easy."""
     things = tables.pairs(tables.read("riddles")["things"][0])
-    others = [noun for noun in words.subjects() if noun not in things]
+    others = [noun for noun in words.heroes() if noun not in things]
     strange = rng.random() < _ANYTHING
     thing = words.draw(rng, others) if strange else rng.choice(tuple(things))
     riddles = tables.read("riddles")["anything"][0] if strange else (things[thing],)
@@ -176,7 +175,7 @@ def riddle(rng: random.Random) -> Example:
     answer = f"{line} What am I? The {thing}!"
     if not strange and rng.random() < _UNNAMED:
         return Example("riddle", typed(rng, in_other_words(rng, "riddle", "")), answer)
-    about = rng.choice((f"the {thing}", thing if thing in _UNCOUNTED else article(thing)))
+    about = rng.choice((f"the {thing}", thing if thing in words.uncountable() else article(thing)))
     return Example("riddle", _request(rng, "riddle", about), answer, (thing,))
 
 
