@@ -161,7 +161,8 @@ class Trainer:
         self.adam.load_state_dict(state["adam"])
         self.step, self.seconds, self.seen = state["step"], state["seconds"], state["seen"]
         torch.set_rng_state(state["torch_rng"])
-        torch.cuda.set_rng_state_all(state["cuda_rng"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
         self.rng.setstate(state["python_rng"])
 
     def _batch(self) -> tuple[corpus.Bucket, Tensor]:

@@ -148,6 +148,17 @@ def test_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
         assert torch.equal(mine, theirs)
 
 
+def test_a_corpus_of_several_parts_is_drawn_by_processes_and_is_what_one_would_draw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "_PART", 150)
+    fast, buckets, _ = corpus.prepare(tmp_path, 250, seed=3)
+    parts = ((150, "3.0"), (100, "3.150"))
+    encoded = [corpus.encode(fast, corpus.draw(*part), seed=part[1]) for part in parts]
+    for bucket, one, two in zip(buckets, *encoded, strict=True):
+        assert torch.equal(bucket.rows, torch.cat([one.rows, two.rows]))
+
+
 def test_layers_that_a_checkpoint_does_not_have_change_nothing_at_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
