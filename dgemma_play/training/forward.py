@@ -70,6 +70,44 @@ def _attention(
     return functional.linear(mixed.reshape(batch, length, query_heads * size), w["o"])
 
 
+def _dispatch(tokens: Tensor, order: Tensor, top_k: int) -> Tensor:
+    return tokens[order // top_k]
+
+
+def _combine(rows: Tensor, order: Tensor, top_k: int) -> Tensor:
+    return rows[order.argsort()].view(-1, top_k, rows.shape[-1]).sum(1)
+
+
+class Dispatch(torch.autograd.Function):
+    """Tokens `[N, D]` to rows by expert `[N x top_k, D]`.
+
+    Each of the two is the other's gradient. Told so, both are gathers in both directions; left to
+    autograd, the gradient of a gather adds up row after row.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, order: Tensor, top_k: int) -> Tensor:
+        ctx.order, ctx.top_k = order, top_k
+        return _dispatch(tokens, order, top_k)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _combine(gradients[0], ctx.order, ctx.top_k), None, None
+
+
+class Combine(torch.autograd.Function):
+    """Rows by expert back to tokens, each the sum of its `top_k` rows: see `Dispatch`."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, order: Tensor, top_k: int) -> Tensor:
+        ctx.order, ctx.top_k = order, top_k
+        return _combine(rows, order, top_k)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _dispatch(gradients[0], ctx.order, ctx.top_k), None, None
+
+
 def _experts(residual: Tensor, x: Tensor, w: dict[str, Any], top_k: int, eps: float) -> tuple[Tensor, Tensor]:
     """The experts that the router chooses, each over its own tokens; and the router's balance loss."""
     count, _, width = w["expert_in"].shape
@@ -80,11 +118,11 @@ def _experts(residual: Tensor, x: Tensor, w: dict[str, Any], top_k: int, eps: fl
     share = top / top.sum(-1, keepdim=True) * w["expert_scale"].float()[chosen]
     order = chosen.flatten().argsort(stable=True)  # rows by expert
     ends = picked.sum(0).cumsum(0).to(torch.int32)
-    rows = x.view(-1, width)[order // top_k]
+    rows = Dispatch.apply(x.view(-1, width), order, top_k)
     gate, up = functional.grouped_mm(rows, w["expert_in"].mT, offs=ends).chunk(2, -1)
     inner = functional.gelu(gate, approximate="tanh") * up * share.flatten()[order].to(x.dtype).unsqueeze(-1)
     outer = functional.grouped_mm(inner, w["expert_out"].mT, offs=ends)
-    mixed = torch.zeros_like(x).view(-1, width).index_add(0, order // top_k, outer)
+    mixed = Combine.apply(outer, order, top_k)
     balance = (picked.float().mean(0) * odds.mean(0)).sum() * count
     return mixed.view_as(x), balance
 

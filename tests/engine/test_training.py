@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dgemma_play.training import corpus, model, objective, optim, tokenizer, train
+from dgemma_play.training import corpus, forward, model, objective, optim, tokenizer, train
 from dgemma_play.training.forward import TrainingForward
 
 
@@ -57,6 +57,18 @@ def test_forward_equals_the_transformers_modules(
             input_ids=prompt, decoder_input_ids=canvas, self_conditioning_logits=feedback
         ).logits
     assert (forward.logits(first) - expected).abs().max() < 1e-4
+
+
+def test_rows_by_expert_and_back_have_the_gradients_of_plain_indexing() -> None:
+    """Tokens go to rows by expert and back; gradcheck compares with finite differences."""
+    chosen = torch.tensor([[0, 2], [1, 2], [0, 1], [2, 0]])
+    order = chosen.flatten().argsort(stable=True)
+    tokens = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    rows = torch.randn(8, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: forward.Dispatch.apply(x, order, 2), tokens)
+    assert torch.autograd.gradcheck(lambda x: forward.Combine.apply(x, order, 2), rows)
+    summed = forward.Combine.apply(forward.Dispatch.apply(tokens, order, 2), order, 2)
+    torch.testing.assert_close(summed, 2 * tokens)
 
 
 @torch.no_grad()

@@ -125,9 +125,9 @@ def topic_phrases() -> tuple[str, ...]:
 
 
 def draw(rng: random.Random, nouns: Iterable[str]) -> str:
-    """One of the nouns; those that people ask for come more often."""
+    """One of the nouns, of which some may be rare only; those that people ask for come more often."""
     common, rare = by_rarity(nouns)
-    return rng.choice(common if rng.random() < _COMMON_SHARE else common + rare)
+    return rng.choice(common if rng.random() < _COMMON_SHARE and common else common + rare)
 
 
 def by_rarity(nouns: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
