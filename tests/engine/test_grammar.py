@@ -700,6 +700,12 @@ def test_tokenizer_round_trip_and_chat_template(examples: list[grammar.Example])
         assert templated == tokenizer.encode_prompt(fast, example.prompt)
 
 
+def test_nouns_can_be_drawn_where_all_are_rare() -> None:
+    _, rare = words.by_rarity(words.subjects())
+    rng = random.Random(0)
+    assert {words.draw(rng, rare[:3]) for _ in range(60)} == set(rare[:3])
+
+
 def test_words_that_are_rare_in_the_corpus_are_words_all_the_same() -> None:
     fast = tokenizer.build(corpus.corpus_vocabulary(corpus.draw(20, seed=3)))
     chat, everyday = tables.read("chat"), tables.read("everyday")["sentences"]

@@ -160,6 +160,19 @@ def test_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
         assert torch.equal(mine, theirs)
 
 
+def test_blown_up_weights_show_in_the_agreement_of_their_gradients(tmp_path: Path) -> None:
+    """Attention that saturates answers a rounding with another gradient."""
+    corpus.prepare(tmp_path, 300, 0)
+    plan = train.Plan(out=tmp_path, start=Path(__file__).parents[2] / "assets" / "embedded", compiled=False)
+    trainer = train.Trainer(plan, 0, torch.device("cpu"))
+    assert trainer.gradient_agreement() > 0.95
+    with torch.no_grad():
+        for name, weight in trainer.model.named_parameters():
+            if name.endswith(("q_norm.weight", "k_norm.weight")):
+                weight.mul_(8)
+    assert trainer.gradient_agreement() < 0.9
+
+
 def test_a_corpus_of_several_parts_is_drawn_by_processes_and_is_what_one_would_draw(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
