@@ -145,8 +145,10 @@ class Trainer:
         """
         bucket, matrices, found = self.held_out, self.muon.param_groups[0]["params"], []
         rows = bucket.rows[: bucket.batch].long()
+        # Named, for torch would ask every backend that somebody registered for its generators.
+        cards = [self.device] if self.device.type == "cuda" else []
         for dtype in (torch.float32, torch.bfloat16):
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(cards):
                 torch.manual_seed(5)
                 forward = TrainingForward(self.model, dtype)
                 loss = objective.loss(forward, rows, bucket.prompt, self.plan.recipe, self_conditioned=False)
