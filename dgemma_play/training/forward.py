@@ -187,9 +187,36 @@ def logits_of(hidden: Tensor, embedding: Tensor, cap: float) -> Tensor:
     return cap * torch.tanh(functional.linear(hidden, embedding).float() / cap)
 
 
-def cross_entropy(hidden: Tensor, embedding: Tensor, targets: Tensor, cap: float) -> Tensor:
+@dataclass(frozen=True)
+class Candidates:
+    """The tokens that a sampled softmax compares, `ids [K]`, and what their logits gain, `more [K]`."""
+
+    ids: Tensor
+    more: Tensor
+
+
+def draw_candidates(targets: Tensor, vocabulary: int, count: int) -> Candidates:
+    """All tokens that occur in `targets`, and others drawn uniformly up to `count` of them.
+
+    Each drawn one also stands for those not drawn, so that the softmax's normaliser is right on average
+    (Jean et al. 2015, "On Using Very Large Target Vocabulary", whose proposal is uniform here). `targets`
+    must not hold more than `count` different tokens.
+    """
+    present = torch.zeros(vocabulary, dtype=torch.bool, device=targets.device)
+    present[targets.flatten()] = True
+    ids = (torch.rand(vocabulary, device=targets.device) + present).topk(count).indices
+    known = present.sum()
+    stands_for = torch.log((vocabulary - known) / (count - known).clamp(min=1))
+    return Candidates(ids, torch.where(present[ids], 0.0, stands_for))
+
+
+def cross_entropy(
+    hidden: Tensor, embedding: Tensor, targets: Tensor, cap: float, more: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy in nats. Apart so that a compiled version never stores the fp32 logits."""
-    return functional.cross_entropy(logits_of(hidden, embedding, cap).flatten(0, 1), targets.flatten())
+    logits = logits_of(hidden, embedding, cap)
+    logits = logits if more is None else logits + more
+    return functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
 def soft_embedding(
@@ -301,9 +328,22 @@ class TrainingForward:
         """Logits `[B, C, V]` in fp32."""
         return logits_of(hidden.canvas, self.embedding, self.cap)
 
-    def loss(self, hidden: Hidden, targets: Tensor) -> Tensor:
-        """Cross-entropy of the clean tokens `[B, C]` at all canvas positions, in nats."""
-        return self._entropy(hidden.canvas, self.embedding, targets, self.cap)
+    def loss(self, hidden: Hidden, targets: Tensor, candidates: int | None = None) -> Tensor:
+        """Cross-entropy of the clean tokens `[B, C]` at all canvas positions, in nats.
+
+        With `candidates`, if the vocabulary has more and the targets surely don't, it is an estimate over so
+        many tokens, which costs as much less: see `draw_candidates`.
+        """
+        table, vocabulary = self.decoder.embed_tokens.weight, self.config.vocab_size
+        if candidates is None or not targets.numel() < candidates < vocabulary:
+            return self._entropy(hidden.canvas, self.embedding, targets, self.cap)
+        drawn = draw_candidates(targets, vocabulary, candidates)
+        place = targets.new_zeros(vocabulary).scatter(
+            0, drawn.ids, torch.arange(candidates, device=targets.device)
+        )
+        return self._entropy(
+            hidden.canvas, table[drawn.ids].to(self.dtype), place[targets], self.cap, drawn.more
+        )
 
     def soft(self, hidden: Hidden, temperature: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `soft_embedding`."""

@@ -34,6 +34,7 @@ class Recipe:
     sure: float = 0.1  # nats: below this entropy the first pass' choice stands in the second canvas
     feedback: tuple[float, float] = (0.4, 1.0)  # temperature of the guess that is fed back
     balance: float = 0.01  # weight of the router's balance loss
+    candidates: int = 2048  # tokens that the softmax of the loss compares, see `forward.draw_candidates`
     power: float = 0.65  # t = u**power: below 1 means more weight on high noise, where choices are made
 
 
@@ -83,7 +84,7 @@ def loss(
         with torch.no_grad():
             canvas, soft = _first_pass(forward, before, targets, canvas, level, recipe)
     hidden = forward(before, canvas, padding, soft)
-    return forward.loss(hidden, targets) + recipe.balance * hidden.balance
+    return forward.loss(hidden, targets, recipe.candidates) + recipe.balance * hidden.balance
 
 
 def _first_pass(

@@ -71,6 +71,42 @@ def test_rows_by_expert_and_back_have_the_gradients_of_plain_indexing() -> None:
     torch.testing.assert_close(summed, 2 * tokens)
 
 
+def test_a_softmax_over_drawn_candidates_trains_like_the_whole_one(
+    network: Any, ids: tuple[Tensor, Tensor]
+) -> None:
+    """Over sharp guesses: those of a random model are so flat that any drawing would do."""
+    torch.manual_seed(0)
+    prompt, canvas = ids
+    training = TrainingForward(network)
+    guessed = forward.Hidden(20 * training(prompt, canvas).canvas.detach(), torch.zeros(()))
+    whole = training.loss(guessed, canvas)
+    drawn = torch.stack([training.loss(guessed, canvas, candidates=200) for _ in range(100)]).mean()
+    assert 0.9 < drawn / whole < 1  # the mean of a normaliser's logarithm is below the mean's logarithm
+    table = network.get_input_embeddings().weight
+    gradient, expected = (torch.autograd.grad(loss, table)[0].flatten() for loss in (drawn, whole))
+    assert torch.cosine_similarity(gradient, expected, dim=0) > 0.99
+
+
+def test_candidates_are_all_targets_and_stand_for_the_tokens_left_out() -> None:
+    targets = torch.tensor([[3, 5, 5, 7]])
+    drawn = forward.draw_candidates(targets, vocabulary=103, count=13)
+    assert len(set(drawn.ids.tolist())) == 13
+    assert {3, 5, 7} <= set(drawn.ids.tolist())
+    weights = dict(zip(drawn.ids.tolist(), drawn.more.exp().tolist(), strict=True))
+    assert [weights.pop(token) for token in (3, 5, 7)] == [1, 1, 1]
+    assert list(weights.values()) == pytest.approx([10.0] * 10)
+
+
+def test_where_not_every_target_surely_fits_the_whole_vocabulary_is_compared(
+    network: Any, ids: tuple[Tensor, Tensor]
+) -> None:
+    prompt, canvas = ids
+    training = TrainingForward(network)
+    hidden = training(prompt, canvas)
+    for candidates in (canvas.numel(), 300, 2048):
+        assert torch.equal(training.loss(hidden, canvas, candidates), training.loss(hidden, canvas))
+
+
 @torch.no_grad()
 def test_padding_on_the_left_changes_nothing(network: Any, ids: tuple[Tensor, Tensor]) -> None:
     prompt, canvas = ids
