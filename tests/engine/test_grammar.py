@@ -529,6 +529,20 @@ def test_nobody_huge_is_too_small() -> None:
     assert "small" not in {plots.draw_trouble(rng, cast)[1].matter for _ in range(300)}
 
 
+def test_an_stands_only_before_words_that_were_asked_for() -> None:
+    rng = random.Random(0)
+    cast = replace(CAST, adjective="old", thing="old drum", matter="hat")
+    for asked in ((), ("owl",), ("old",), ("drum", "owl")):
+        told = [plots.with_a(rng, cast, asked) for _ in range(40)]
+        assert {one.friend == "owl" for one in told} == {"owl" in asked}
+        assert {one.adjective == "old" for one in told} == {"old" in asked}
+        assert {one.thing == "old drum" for one in told} == {"drum" in asked}
+        assert all("hat" not in (one.thing.split()[1], one.friend) for one in told)
+    free = [plots.with_a(rng, plots.draw_cast(rng), ()) for _ in range(300)]
+    words_drawn = [word for one in free for word in (one.adjective, one.friend, one.thing)]
+    assert [word for word in words_drawn if elastic.takes_an(word)] == []
+
+
 def ends_as(story: str, plot: plots.Plot) -> bool:
     """Whether the last sentence of a story is one of the plot's."""
     any_word = (

@@ -50,10 +50,14 @@ def capital(text: str) -> str:
 
 
 def article(words: str) -> str:
-    """`an owl`, `a fox`, `a unicorn`, `an hour`: by sound."""
+    """`an owl`, `a fox`, `a unicorn`, `an hour`."""
+    return f"{'an' if takes_an(words) else 'a'} {words}"
+
+
+def takes_an(words: str) -> bool:
+    """Whether the words begin with the sound of a vowel."""
     vowel = words[0].lower() in "aeiou" and not words.lower().startswith(_CONSONANT_SOUNDS)
-    silent = words.lower().startswith(("hour", "honest", "honor", "honour", "heir"))
-    return f"{'an' if vowel or silent else 'a'} {words}"
+    return vowel or words.lower().startswith(("hour", "honest", "honor", "honour", "heir"))
 
 
 def without_article(words: str) -> str:

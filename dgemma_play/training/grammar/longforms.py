@@ -21,6 +21,7 @@ from dgemma_play.training.grammar.plots import (
     moods,
     tell,
     tell_sequel,
+    with_a,
 )
 from dgemma_play.training.grammar.prompts import as_said, ask, invented_word, relative, request
 
@@ -116,6 +117,7 @@ def _told(
     was `the fox`.
     """
     mine = about == f"my {cast.hero}"
+    cast = with_a(rng, cast, asked)
     text = ""
     clumsy = "There once was" if called or mine else "\n"  # "there once was our Ana"
     while not text or clumsy in text or not all(holds(text, word) for word in asked):
@@ -217,6 +219,7 @@ def long_story(rng: random.Random) -> Example:
         trouble, cast = draw_trouble(rng, cast)
         about, plot = f"{about} {clause(rng, trouble, cast)}", trouble.plot
         asked = (*asked, cast.matter) if holds(about, cast.matter) else asked
+    cast = with_a(rng, cast, asked)
     one, two, three, four, five = tell(rng, cast, plot)
     answer = f"{one} {two}\n{three}\n{four} {five}\n{' '.join(tell_sequel(rng, cast))}"
     return Example("long story", request(rng, _LONG_KINDS, about), answer, asked)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from functools import cache
 
 from dgemma_play.training.grammar import tables, words
-from dgemma_play.training.grammar.elastic import article, fit
+from dgemma_play.training.grammar.elastic import article, fit, takes_an
 
 # Tokens per sentence, full stop included: 61 together, 62 with the end-of-text token, of a canvas of 64.
 LENGTHS = (16, 11, 12, 11, 11)
@@ -137,6 +138,25 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
     )
 
 
+def with_a(rng: random.Random, cast: Cast, asked: Container[str]) -> Cast:
+    """The cast with words that take *a*, not *an*, wherever the prompt has not `asked` for them.
+
+    A draft settles on an article before it settles on the word behind it.
+    """
+    named = {"adjective": cast.adjective, "friend": cast.friend, "thing": cast.noun}
+    free = [part for part, word in named.items() if word not in asked]
+    fresh = cast
+
+    def fits(part: str) -> bool:
+        word = getattr(fresh, part)
+        return not takes_an(word) and cast.matter not in (word.split()[-1], _NEVER.get(word))
+
+    while not all(map(fits, free)):
+        drawn = draw_cast(rng, cast.hero)
+        fresh = replace(cast, **{part: getattr(drawn, part) for part in free})
+    return fresh
+
+
 def draw_trouble(rng: random.Random, cast: Cast) -> tuple[Trouble, Cast]:
     """A trouble, and the cast with what it is about: nothing that the story names anyway."""
     named = {cast.hero, cast.adjective, cast.friend, cast.noun, cast.place, _NEVER.get(cast.adjective)}
@@ -153,6 +173,8 @@ def tell(rng: random.Random, cast: Cast, plot: Plot | None = None) -> list[str]:
     """Five sentences of the plot or any."""
     if plot is None:
         trouble, cast = draw_trouble(rng, cast)
+        while takes_an(cast.matter):
+            trouble, cast = draw_trouble(rng, cast)
         others = (*tables.read("plots").values(), *(mood.plot for mood in moods()))
         untroubled = rng.random() < len(others) / (len(others) + len(troubles()))
         plot = rng.choice(others) if untroubled else trouble.plot
