@@ -23,7 +23,7 @@ from dgemma_play.training import corpus, measures, probes, readability
 from dgemma_play.training import infill as infilling
 from dgemma_play.training.probes import Probe
 
-_CORPUS_TEXTS = 120_000  # answers whose runs of three tokens count as familiar
+_CORPUS_TEXTS = 60_000
 _TABLES = ("kinds", "forms", "english", "infill", "steps", "samplers", "diversity", "speed", "samples")
 # The end temperature follows the start; 48 passes at most.
 _SAMPLERS: dict[str, dict[str, Any]] = {
@@ -129,7 +129,7 @@ def summary(drafts: Sequence[Draft]) -> dict[str, float]:
 
 
 def kinds(judge: Judge) -> dict[str, dict[str, float]]:
-    """By wording: seen, paraphrased, wider, held out, unknown (whose answers need not name the subject).
+    """By wording: seen, paraphrased, held out, unknown (whose answers need not name the subject).
 
     The first two also without code and blanks, of which *subject* is far stricter than that a noun is named.
     """
@@ -140,7 +140,7 @@ def kinds(judge: Judge) -> dict[str, dict[str, float]]:
         rows[f"{kind}, no code or blanks"] = summary(
             [draft for draft in drafts if draft.probe.form not in ("code", "blank")]
         )
-    for group in (probes.WIDER, probes.HELD_OUT, probes.UNKNOWN):
+    for group in (probes.HELD_OUT, probes.UNKNOWN):
         rows[group[0].kind] = summary(judge.ask(group))
     return rows
 
@@ -182,9 +182,9 @@ def infill(judge: Judge) -> dict[str, dict[str, float]]:
 
 
 def forms(judge: Judge) -> dict[str, dict[str, float]]:
-    """By form, seen wordings, then paraphrased ones, then wider ones."""
+    """By form, seen wordings and then paraphrased ones."""
     groups: dict[str, list[Draft]] = defaultdict(list)
-    for draft in judge.ask((*probes.SEEN, *probes.PARAPHRASED, *probes.WIDER)):
+    for draft in judge.ask((*probes.SEEN, *probes.PARAPHRASED)):
         groups[f"{draft.probe.form}, {draft.probe.kind}"].append(draft)
     return {name: summary(drafts) for name, drafts in groups.items()}
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 
 from dgemma_play.training import readability
-from dgemma_play.training.grammar import elastic, snippets, tables, talk, verses, words
+from dgemma_play.training.grammar import elastic, snippets, tables, verses, words
 from dgemma_play.training.grammar.example import holds
 from dgemma_play.training.grammar.verses import last_word
 
@@ -100,7 +99,7 @@ def has_form(form: str, text: str) -> bool:
         case "code":
             return text.startswith("def ") and parses(text)
         case "refusal":
-            return _refusals().match(text) is not None
+            return text.startswith(_refusals())
         case "greeting":
             return len(lines) == 1 and ended and sentences == 3
         case "opening" | "blank":
@@ -110,17 +109,15 @@ def has_form(form: str, text: str) -> bool:
 
 
 @cache
-def _refusals() -> re.Pattern[str]:
+def _refusals() -> tuple[str, ...]:
     """What a text may begin with that says that it cannot do what was asked."""
     chat = tables.read("chat")
-    replies = (
+    return tuple(
         text
-        for heading in talk.declines()
-        for reply in chat[heading][1]
-        for text in elastic.fillings(reply, defaultdict(lambda: "THING"))
+        for mood in ("form", "unknown")
+        for reply in chat[mood][1]
+        for text in elastic.fillings(reply, {})
     )
-    patterns = "|".join(map(re.escape, replies)).replace("THING", r"[\w']+(?: [\w']+)?")
-    return re.compile(elastic.any_of_alternatives(patterns))
 
 
 def _rhyme(first: str, second: str) -> bool:

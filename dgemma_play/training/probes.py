@@ -1,10 +1,9 @@
 """What a checkpoint is asked in an evaluation: prompts, and what their answers must hold.
 
-Five kinds of wording: *seen* are wordings and subjects of the corpus; *paraphrased* are ways of asking
-that no template has (of a blank: sentences that no template gives), and so are the *wider* ones, which ask
-for more than a subject: a plot, two nouns, somebody's something, an occasion; *held out* are words of the
-vocabulary that never were the subject of a story or verse, and *unknown* ones are spelt out in characters,
-because the vocabulary does not have them.
+Four kinds of wording: *seen* are wordings and subjects of the corpus; *paraphrased* are ways of asking
+that no template has (of a blank: sentences that no template gives); *held out* are words of the vocabulary
+that never were the subject of a story or verse, and *unknown* ones are spelt out in characters, because the
+vocabulary does not have them.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ def _probes(kind: str) -> tuple[Probe, ...]:
 
 SEEN = _probes("seen")
 PARAPHRASED = _probes("paraphrased")
-WIDER = _probes("wider")
 
 HELD_OUT = tuple(
     Probe("held out", form, lead.format(noun=noun), (noun,))

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from dgemma_play.checkpoints import ASSETS
 from dgemma_play.training import corpus, evaluate, measures, probes, tokenizer
-from dgemma_play.training.grammar import snippets, tables, talk, words
+from dgemma_play.training.grammar import shortforms, snippets, tables, words
 
 
 def embedded_tokenizer() -> PreTrainedTokenizerFast:
@@ -97,7 +97,7 @@ def test_code_solves_its_task_whatever_its_names() -> None:
 
 def test_a_refusal_is_known_by_how_it_begins() -> None:
     rng = random.Random(0)
-    answers = [talk.chat(rng) for _ in range(200)]
+    answers = [shortforms.chat(rng) for _ in range(200)]
     kinds = tables.read("chat")["unknown forms"][0]
     refused = [e for e in answers if any(kind.lower() in e.prompt.lower() for kind in kinds)]
     assert len(refused) > 5
@@ -125,7 +125,7 @@ def test_no_template_asks_in_a_paraphrased_wording() -> None:
             prompt = re.sub(rf"\b(an? |the |my )?{word}\b", "X", prompt)
         return re.sub(r"[^a-zX ]", "", prompt[:1].lower() + prompt[1:]).strip()
 
-    others = [p for p in (*probes.PARAPHRASED, *probes.WIDER) if p.form not in ("blank", "code")]
+    others = [p for p in probes.PARAPHRASED if p.form not in ("blank", "code")]
     templates = {wording(e.prompt, e.asked) for e in corpus.draw(20_000, seed=4)}
     templates |= {
         wording(text.replace("{x}", "X"), ("X",))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dgemma_play.training.grammar import coding, snippets
+from dgemma_play.training.grammar import shortforms, snippets
 
 # What each task's function gives, or prints, for what; those that draw at random are in the next test.
 GIVES: dict[str, tuple[tuple[Any, ...], Any]] = {
@@ -165,7 +165,7 @@ def test_a_name_with_as_many_arguments_stands_for_one_task() -> None:
 
 def test_code_whose_name_or_first_line_is_given_has_them() -> None:
     rng = random.Random(0)
-    code = [coding.code(rng) for _ in range(1500)]
+    code = [shortforms.code(rng) for _ in range(1500)]
     lines = [(e.prompt, e.answer.partition("\n")[0]) for e in code]
     given = [(prompt, line) for prompt, line in lines if "def " in prompt and "(" in prompt]
     assert len(given) > 50

@@ -1,8 +1,7 @@
 """Sentences with a blank: the answer is the whole sentence, so a model learns to carry every other word over.
 
-What it carries must be any word at any place, or it only learns the sentences. So these come from four
-sources, and in a part of the everyday ones other words stand in for given ones, fit or not. In those of
-the workbook what stands around the blank tells what kind of word it is, or which one.
+What it carries must be any word at any place, or it only learns the sentences. So these come from three
+sources, and in a part of the everyday ones other words stand in for given ones, fit or not.
 """
 
 from __future__ import annotations
@@ -12,16 +11,8 @@ import re
 from functools import cache
 from itertools import chain
 
-from dgemma_play.training.grammar import cards, longforms, shortforms, tables, talk, words
-from dgemma_play.training.grammar.elastic import (
-    alternatives,
-    capital,
-    draw_words,
-    fillings,
-    length,
-    pick,
-    with_articles,
-)
+from dgemma_play.training.grammar import longforms, shortforms, tables, words
+from dgemma_play.training.grammar.elastic import alternatives, draw_words, fillings, length, with_articles
 from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.plots import draw_cast
 from dgemma_play.training.grammar.prompts import in_other_words
@@ -37,19 +28,13 @@ _LONGER_SHARE = 0.3  # of the everyday sentences are part of a longer one
 LONGEST = 20  # tokens of these, at most
 _GIVEN = 4  # letters of a word that the answer is asked to hold, at least
 _SENTENCE_TOKENS = range(4, 15)  # of sentences from other forms
-_PAIRS_SHARE = 0.25  # of the sentences of the workbook are about words that belong together
-_SECOND_BLANK = 0.1  # share of the sentences with two
 
 
 def blank(rng: random.Random) -> Example:
     """A sentence with a blank, asked for by the sentence alone or in one of many wordings."""
-    sources = {_everyday: 0.52, _of_the_workbook: 0.32, _of_a_story: 0.07, _of_another_form: 0.09}
-    sentence, gap = rng.choices(tuple(sources), tuple(sources.values()))[0](rng)
-    asked = _without(rng, sentence, gap)
-    if rng.random() < _SECOND_BLANK:
-        beside = rf"(?:\S+ )?{re.escape(gap)}\b\S*(?: \S+)?"  # two blanks in a row say too little
-        far = re.findall(r"\b[a-z]{3,}\b", re.sub(beside, "", sentence, count=1))
-        asked = _without(rng, asked, rng.choice(far)) if far else asked
+    source = rng.choices((_everyday, _of_a_story, _of_another_form), (0.82, 0.08, 0.1))[0]
+    sentence, gap = source(rng)
+    asked = re.sub(rf"\b{re.escape(gap)}\b", lambda _: rng.choice(_BLANKS), sentence, count=1)
     if rng.random() < _SLOPPY_SHARE:
         asked = asked[0].lower() + asked[1:] if rng.random() < 0.6 else asked
         asked = asked.removesuffix(".") if rng.random() < 0.6 else asked
@@ -60,15 +45,11 @@ def blank(rng: random.Random) -> Example:
     return Example("blank", prompt, sentence, tuple(given))
 
 
-def _without(rng: random.Random, sentence: str, gap: str) -> str:
-    """The sentence with a blank for a word."""
-    return re.sub(rf"\b{re.escape(gap)}\b", lambda _: rng.choice(_BLANKS), sentence, count=1)
-
-
 def _everyday(rng: random.Random) -> tuple[str, str]:
     """A sentence of `tables/everyday.txt` and the word to leave out, mostly one that was drawn."""
     text, drawn = longer(rng) if rng.random() < _LONGER_SHARE else draw_words(rng, _template(rng))
-    gap = _gap(rng, text, drawn)
+    others = [word for word in re.findall(r"[A-Za-z']{3,}", text) if word not in drawn]
+    gap = rng.choice(others if others and (not drawn or rng.random() < 0.25) else drawn)
     if rng.random() < _SWAPPED_SHARE:
         # Not beside the gap: what stands there says what fits.
         near = re.search(rf"(?:\S+ ){{0,2}}\b{re.escape(gap)}\b(?:\S* \S+){{0,2}}", text)
@@ -78,38 +59,6 @@ def _everyday(rng: random.Random) -> tuple[str, str]:
             other = rng.choice(_any_words())
             text = re.sub(rf"\b{re.escape(word)}\b", other, text, count=1) if other != gap else text
     return with_articles(text), gap
-
-
-def _gap(rng: random.Random, text: str, drawn: list[str]) -> str:
-    """The word to leave out, mostly one that was drawn."""
-    others = [word for word in re.findall(r"[A-Za-z']{3,}", text) if word not in drawn]
-    return rng.choice(others if others and (not drawn or rng.random() < 0.25) else drawn)
-
-
-def _of_the_workbook(rng: random.Random) -> tuple[str, str]:
-    """A sentence of `tables/workbook.txt`, whose other words say what is left out."""
-    table = tables.read("workbook")
-    if rng.random() < _PAIRS_SHARE:
-        relations = [groups for heading, groups in table.items() if heading.startswith("pairs")]
-        frames, pair = rng.choice([(frames, pair) for frames, pairs in relations for pair in pairs])
-        one, two = pair.split()
-        frame = pick(rng, rng.choice(frames))
-        return with_articles(frame.format(a=one, b=two)), rng.choice((one, two))
-    while True:
-        text, drawn = draw_words(rng, rng.choice(workbook()))
-        if len({*drawn}) == len(drawn):  # "the cat chased the cat"
-            break
-    text = with_articles(capital(text))
-    return text, _gap(rng, text, [word for word in drawn if holds(text[1:], word)])
-
-
-@cache
-def workbook() -> tuple[str, ...]:
-    """The sentences of the workbook, kinds as their words joined by slashes; rich ones come oftener."""
-    table = tables.read("workbook")
-    kinds = {kind: "/".join(found.split()) for kind, found in tables.pairs(table["kinds"][0]).items()}
-    sentences = (sentence.format_map(kinds) for sentence in table["sentences"][0])
-    return tuple(chain.from_iterable([text] * max(1, len(alternatives(text))) for text in sentences))
 
 
 def _template(rng: random.Random) -> str:
@@ -147,7 +96,7 @@ def _of_a_story(rng: random.Random) -> tuple[str, str]:
 def _of_another_form(rng: random.Random) -> tuple[str, str]:
     """A sentence of a story, greeting, advice or answer, and one of its longer words."""
     while True:
-        write = rng.choice((longforms.story, cards.greeting, shortforms.advice, talk.chat))
+        write = rng.choice((longforms.story, shortforms.greeting, shortforms.advice, shortforms.chat))
         sentence = rng.choice(re.split(r"(?<=[.!?]) ", write(rng).answer))
         gaps = re.findall(r"\b[a-z]{3,}\b", sentence)
         if gaps and length(sentence) in _SENTENCE_TOKENS and not sentence.startswith('"'):

@@ -60,11 +60,6 @@ def takes_an(words: str) -> bool:
     return vowel or words.lower().startswith(("hour", "honest", "honor", "honour", "heir"))
 
 
-def without_article(words: str) -> str:
-    """`owl` of `an owl`; *the* is kept."""
-    return re.sub("^an? ", "", words)
-
-
 def with_articles(text: str) -> str:
     """The text with *a* and *an* as the words behind them ask."""
     return _ARTICLE.sub(lambda found: found[1] + article(found[2])[1:], text)
@@ -73,11 +68,6 @@ def with_articles(text: str) -> str:
 def alternatives(template: str) -> list[list[str]]:
     """The groups of words of which one is drawn: `[["red", "blue"]]` of `a red/blue hat`."""
     return [group.split("/") for group in _ALTERNATIVES.findall(template)]
-
-
-def any_of_alternatives(template: str) -> str:
-    """A pattern with the words of each group of alternatives, for a template that is a pattern else."""
-    return _ALTERNATIVES.sub(lambda group: f"(?:{group[0].replace('/', '|')})", template)
 
 
 def pick(rng: random.Random, template: str) -> str:

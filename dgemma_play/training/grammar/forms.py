@@ -5,40 +5,27 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from dgemma_play.training.grammar import (
-    blanks,
-    cards,
-    coding,
-    longforms,
-    matters,
-    naming,
-    poems,
-    shortforms,
-    standins,
-    talk,
-)
+from dgemma_play.training.grammar import blanks, longforms, shortforms, standins
 from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its weight among the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
-    "story": (longforms.story, 0.36),
-    "long story": (longforms.long_story, 0.05),
-    "haiku": (poems.haiku, 0.20),
-    "couplet": (poems.couplet, 0.11),
-    "poem": (poems.poem, 0.13),
-    "greeting": (cards.greeting, 0.20),
-    "name": (naming.name, 0.09),
-    "opening": (shortforms.opening, 0.05),
-    "dialogue": (shortforms.dialogue, 0.07),
+    "story": (longforms.story, 0.30),
+    "long story": (longforms.long_story, 0.06),
+    "haiku": (longforms.haiku, 0.19),
+    "couplet": (longforms.couplet, 0.09),
+    "poem": (longforms.poem, 0.10),
+    "greeting": (shortforms.greeting, 0.14),
+    "name": (shortforms.name, 0.06),
+    "opening": (shortforms.opening, 0.03),
+    "dialogue": (shortforms.dialogue, 0.04),
     "advice": (shortforms.advice, 0.02),
-    "tips": (matters.tips, 0.05),
-    "list": (matters.items, 0.035),
-    "recipe": (matters.recipe, 0.04),
-    "riddle": (talk.riddle, 0.025),
-    "joke": (talk.joke, 0.02),
-    "chat": (talk.chat, 0.17),
-    "blank": (blanks.blank, 0.22),
-    "code": (coding.code, 0.19),
+    "list": (shortforms.items, 0.02),
+    "recipe": (shortforms.recipe, 0.02),
+    "riddle": (shortforms.riddle, 0.015),
+    "chat": (shortforms.chat, 0.10),
+    "blank": (blanks.blank, 0.20),
+    "code": (shortforms.code, 0.21),
 }
 
 

@@ -1,14 +1,13 @@
-"""Wordings of prompts, how people type them, and words that nobody knows."""
+"""Wordings of prompts, and words that nobody knows."""
 
 from __future__ import annotations
 
 import random
 import re
 from collections.abc import Sequence
-from functools import cache
 
 from dgemma_play.training.grammar import tables, words
-from dgemma_play.training.grammar.elastic import article, capital, pick, without_article
+from dgemma_play.training.grammar.elastic import article, capital, pick
 
 _LEADS = (
     *["Write "] * 4,
@@ -27,10 +26,6 @@ _OTHER_WORDS = 0.35  # of the requests name no kind of text, or name it in their
 _MOOD_SHARE = 0.1  # of the kinds of text have a mood before them
 _CHATTER_SHARE = 0.12  # of the requests have a few words more, that mean nothing to them
 _STRANGE_SHARE = 0.15  # of these words are outside the vocabulary
-_SLOPPY, _NO_APOSTROPHE = 0.4, 0.1  # of what is typed begins small or ends without a stop; has "whats"
-_POLITE = 0.12  # of what is typed has a courtesy before it, and as much has one behind it
-_BEFORE = ("hey,", "hi,", "hello,", "please,", "ok,", "so,", "sorry,", "dear model,", "quick question:")
-_AFTER = ("please", "thanks", "thank you", "pls", "quickly", "if you can", "my friend")
 _SAID_LAST = ("blank", "code")  # headings whose {x} would not end where it ends, were there words behind it
 
 
@@ -48,7 +43,7 @@ def request(
     table = tables.read("asks")
     kind = _in_a_mood(rng, rng.choice(kinds))
     if patterns and about and rng.random() < _PATTERN_SHARE:
-        text = rng.choice(_lines("patterns", _is_story(kind))).format(
+        text = rng.choice(table["patterns"][0]).format(
             k=kind, K=re.sub(r"^(?:an?|the|some) ", "", kind), x=about
         )
         text += rng.choice(("", "", ".", "!")) if text[-1].isalpha() else ""
@@ -58,7 +53,7 @@ def request(
         text = text if about and text.startswith(about) else text[0].lower() + text[1:]
         text = f"{rng.choice(table['before'][0])} {text}"
     if rng.random() < _AROUND_SHARE:
-        text = f"{text.rstrip('.!?')}{rng.choice((',', ''))} {rng.choice(_lines('after', _is_story(kind)))}"
+        text = f"{text.rstrip('.!?')}{rng.choice((',', ''))} {rng.choice(table['after'][0])}"
     if rng.random() < _CHATTER_SHARE:
         text = _with_chatter(rng, text)
     if about and text.startswith(about):
@@ -74,39 +69,10 @@ def relative(rng: random.Random, person: bool = False) -> str:
 
 def _in_a_mood(rng: random.Random, kind: str) -> str:
     """`a story`, or now and then `a funny story`."""
-    bare = without_article(kind)
+    bare = re.sub(r"^an? ", "", kind)
     if bare == kind or rng.random() >= _MOOD_SHARE:
         return kind
-    moods = tables.words(tables.read("asks")["moods"][0])
-    if _is_story(kind):
-        if _story_moods() & set(kind.split()):
-            return kind
-        moods = tuple(mood for mood in moods if mood not in _story_moods())
-    return article(f"{rng.choice(moods)} {bare}")
-
-
-@cache
-def _lines(heading: str, for_story: bool) -> tuple[str, ...]:
-    """The lines under a heading of `asks.txt`; for a story none that wishes for a mood."""
-    lines = tables.read("asks")[heading][0]
-    if not for_story:
-        return lines
-    moods, harmless = _story_moods() | {"laugh"}, {"not", "nothing", "because"}
-    return tuple(
-        line
-        for line in lines
-        if moods.isdisjoint(re.findall("[a-z]+", line)) or not harmless.isdisjoint(line.split())
-    )
-
-
-def _is_story(kind: str) -> bool:
-    """Whether a kind of text is told in moods: there a mood changes the answer, so it is no decoration."""
-    return re.search("story|tale", kind) is not None
-
-
-@cache
-def _story_moods() -> frozenset[str]:
-    return frozenset(word for said, *_ in tables.read("moods").values() for word in tables.words(said))
+    return article(f"{rng.choice(tables.words(tables.read('asks')['moods'][0]))} {bare}")
 
 
 def ask(
@@ -126,33 +92,16 @@ def ask(
 def in_other_words(rng: random.Random, heading: str, about: str) -> str:
     """A prompt in a wording that only this kind of text has: `Wish Ana a happy birthday.`"""
     text = pick(rng, rng.choice(tables.read("asks")[heading][0])).format(x=about)
-    return as_said(rng, text, about, behind=not heading.startswith(_SAID_LAST))
-
-
-def as_said(rng: random.Random, text: str, about: str, behind: bool = True) -> str:
-    """A whole request as people type it: with a capital or none, now and then with a few words more."""
     text = text if (about and text.startswith(about)) or rng.random() < 0.6 else capital(text)
-    return _with_chatter(rng, text, behind) if rng.random() < _CHATTER_SHARE else text
-
-
-def typed(rng: random.Random, text: str) -> str:
-    """What is no request for a text, as people type it: with a capital or a stop or none, politely or not."""
-    text = capital(text) if rng.random() > _SLOPPY else text
-    if rng.random() < _SLOPPY and len(text) > 1:
-        text = text.rstrip(".?!")
-    if rng.random() < _NO_APOSTROPHE:
-        text = text.replace("'", "")
-    if rng.random() < _POLITE:
-        text = f"{rng.choice(_BEFORE)} {text}"
-    if rng.random() < _POLITE and text[-1].isalpha():
-        text = f"{text}{rng.choice((',', ''))} {rng.choice(_AFTER)}"
-    return text.lower() if rng.random() < _SLOPPY else text
+    if rng.random() < _CHATTER_SHARE:
+        return _with_chatter(rng, text, behind=not heading.startswith(_SAID_LAST))
+    return text
 
 
 def _plain_request(rng: random.Random, kind: str, about: str, join: str) -> str:
     lead = rng.choice(_LEADS)
     if not lead and about and rng.random() < 0.2:
-        kind = without_article(kind)
+        kind = re.sub(r"^an? ", "", kind)
         join = rng.choice((": ", join))
     text = lead + kind + (join + about if about else "")
     question = lead.startswith(("Can", "Could", "How"))

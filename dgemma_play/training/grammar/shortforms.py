@@ -1,110 +1,240 @@
-"""Openings, dialogues, advice: how a prompt and its answer are drawn from the tables."""
+"""Greetings, names, dialogues, small talk, code: how a prompt and its answer are drawn from the tables."""
 
 from __future__ import annotations
 
 import random
+from functools import partial
 
-from dgemma_play.training.grammar import tables, words
-from dgemma_play.training.grammar.elastic import article, capital, fit, pick, with_articles
-from dgemma_play.training.grammar.example import Example
-from dgemma_play.training.grammar.plots import friends
-from dgemma_play.training.grammar.prompts import as_said, ask, in_other_words, request
-
-_OF_A_GENRE, _IN_A_PLACE = 0.3, 0.3  # shares of the first lines
-_HERO_NAMED = 0.6  # of the requests for a first line of a genre or in a place; of others all
-_OWN_PLACES = 0.4  # of these places are such as only first lines have
-_NOVELS = ("novel", "story", "book")
-_OPENINGS = (
-    *("the opening line of a story", "an opening line", "the first sentence of a novel", "a first line"),
-    *("the opening of a novel", "the first line of a book", "the start of a novel", "the very first line"),
-    "the beginning of a book",
+from dgemma_play.training.grammar import snippets, tables, words
+from dgemma_play.training.grammar.elastic import (
+    article,
+    capital,
+    common_length,
+    fit,
+    length,
+    pick,
+    with_articles,
 )
-_ABOUT_A_TOPIC = 0.5  # share of the dialogues
-_TOPIC_IN_OTHER_WORDS = 0.5  # of these are asked for in a way that names the topic otherwise
-_NAMED_TOPIC = 0.6  # share of the topics that are no subject of verses
+from dgemma_play.training.grammar.example import Example
+from dgemma_play.training.grammar.plots import draw_cast, friends
+from dgemma_play.training.grammar.prompts import ask, in_other_words, invented_word, request
+
+_UNKNOWN_NAME = 0.2  # share of greetings for a name outside the list
+_TWO_NAMES = 0.1  # share of greetings to two people
+_NO_NAME = 0.28  # share of greetings to somebody, or to several, without a name
+_UNNAMED = 0.6  # of these say themselves who it is, if there are such wordings
+_SEVERAL = 0.25  # of these are to several
+_ASKED_MOST = ("greeting", "birthday wish", "congratulation", "farewell")  # three times as often as others
+_TO_A_PERSON = ("greet", "goodbye")  # code whose plain wordings ask for a card: "say hello to a friend"
+_RARE_WAYS = {"code signature": 0.35, "code question": 0.3, "code named": 0.35}  # weights; of others 1
+_AS_A_DEED = 0.3  # of the deeds are made of a result
+_OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than the task's
+_OTHER_NAME = 0.4  # of the functions whose name is given have one of another task
+_MANNERS_SHARE = 0.2  # of the requests for code that end with a word get a stop or a courtesy
+_UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
+_ALIASES = {
+    "café": ("café", "cafe", "coffee shop"),
+    "bookshop": ("bookshop", "bookstore"),
+    "ice cream": ("ice cream", "ice cream flavor"),
+    "boat": ("boat", "ship", "sailing boat"),
+    "cat": ("cat", "kitten"),
+    "dog": ("dog", "puppy"),
+    "spaceship": ("spaceship", "rocket"),
+}
+
+_GUESSES = ("What am I?", "Guess my name!", "Do you know?", "Who am I?")
 
 # Tokens per slot of the forms with a fixed length.
 ADVICE_TOKENS = 9
+CHAT_TOKENS = (9, 11)  # the answer, the offer
 DIALOGUE_TOKENS = (9, 9, 9)
+ITEM_TOKENS = 6
+RECIPE_TOKENS = (11, 8, 8)
+
+
+def greeting(rng: random.Random) -> Example:
+    """A greeting, wish, note or farewell; an unknown name, or none, becomes `friend` or `friends`."""
+    table = tables.read("greetings")
+    kind = rng.choice((*_ASKED_MOST * 2, *table))
+    if rng.random() < _NO_NAME:
+        prompt, called = _unnamed(rng, kind)
+        asked = ()
+    else:
+        known = rng.random() > _UNKNOWN_NAME
+        about = rng.choice(words.names()) if known else invented_word(rng).capitalize()
+        asked = (about,) if known else ()
+        if known and rng.random() < _TWO_NAMES:
+            asked = (about, rng.choice([other for other in words.names() if other != about]))
+            about = " and ".join(asked)
+        prompt, called = _greet(rng, kind, about, one=len(asked) < 2), about if known else "friend"
+    slots = {"N": called}
+    # Only how it begins has a slot, and two names are longer than one.
+    spare = (length(slots["N"]) - 1, 0, 0)
+    parts = [
+        fit(rng, group, slots, common_length(group) + more)
+        for group, more in zip(table[kind], spare, strict=True)
+    ]
+    return Example("greeting", prompt, " ".join(parts), asked)
+
+
+def _greet(rng: random.Random, kind: str, about: str, one: bool) -> str:
+    """A request for a kind of greeting; other wordings are about one person: "{x} turns six"."""
+    kinds = (article(kind), article(kind), f"a short {kind}", kind)
+    wording = partial(ask, heading=kind) if one else request
+    return wording(rng, kinds=kinds, about=about, joins=(" for ", " for ", " to "))
+
+
+def _unnamed(rng: random.Random, kind: str) -> tuple[str, str]:
+    """A request for a greeting to somebody without a name, and what the greeting calls them."""
+    several = rng.random() < _SEVERAL
+    called = "friends" if several else "friend"
+    heading = f"{kind} unnamed" + " plural" * several
+    if heading in tables.read("asks") and rng.random() < _UNNAMED:
+        return in_other_words(rng, heading, ""), called
+    persons = tables.read("lists")["several persons" if several else "one person"][0]
+    return _greet(rng, kind, rng.choice(persons), one=not several), called
+
+
+def name(rng: random.Random) -> Example:
+    """A name with a tagline."""
+    table = tables.read("named")
+    kind = rng.choice(tuple(table))
+    first, second, taglines = table[kind]
+    alias = rng.choice(_ALIASES.get(kind, (kind,)))
+    a = article(alias)
+    prompt = rng.choice(tables.read("asks")["name"][0]).format(x=alias, a=a)
+    prompt = capital(prompt) if rng.random() < 0.5 else prompt
+    end = "" if prompt.endswith(("?", "!")) else rng.choice((".", "", ""))
+    title = "" if kind in _UNTITLED else "The "
+    title += f"{rng.choice(tables.words(first))} {rng.choice(tables.words(second))}"
+    return Example("name", prompt + end, f"{title}: {fit(rng, taglines, {}, common_length(taglines))}")
 
 
 def opening(rng: random.Random) -> Example:
-    """The first sentence of a novel about a hero, of a kind or in a place."""
-    hero = words.draw(rng, words.heroes())
-    of_genre, placed = rng.random() < _OF_A_GENRE, rng.random() < _IN_A_PLACE
-    named = rng.random() < _HERO_NAMED or not (of_genre or placed)
-    parts = tables.read("openings")
-    names, ends = rng.choice(tuple(tables.read("genres").values())) if of_genre else ((), parts["results"][0])
-    time, deed, end = (pick(rng, rng.choice(group)) for group in (parts["times"][0], parts["deeds"][0], ends))
-    place = _novel_place(rng) if placed else ""
-    about = rng.choice((article(hero), f"the {hero}")) if named else ""
-    where = words.place_phrase(place) if placed else ""
-    prompt = _opening_request(rng, about, where, names or _NOVELS if of_genre or not named else ())
-    begin = f"{capital(where)}, {time[0].lower()}{time[1:]}" if placed else time
-    asked = tuple(word for word, said in ((hero, named), (place, placed)) if said)
-    return Example("opening", prompt, f"{begin} the {hero} {deed}, {end}.", asked)
-
-
-def _opening_request(rng: random.Random, about: str, where: str, novels: tuple[str, ...]) -> str:
-    """A request for a first line about somebody in a place, or for one of such a novel."""
-    if not novels:
-        return ask(rng, "opening", _OPENINGS, f"{about} {_somewhere(rng, where)}".strip())
-    novel = article(rng.choice(novels)) + (f" about {about}" if about else "")
-    return in_other_words(rng, "opening of", f"{novel} {_somewhere(rng, where)}".strip())
-
-
-def _novel_place(rng: random.Random) -> str:
-    """A place of the stories, or one of those that only first lines have."""
-    own = tables.words(tables.read("openings")["places"][0])
-    return rng.choice(own if rng.random() < _OWN_PLACES else words.everywhere()[1])
-
-
-def _somewhere(rng: random.Random, where: str) -> str:
-    """A place as a request has it: `in the library`, `in a library`, `set in a library`."""
-    if not where:
-        return ""
-    said = with_articles(where.replace(" the ", " a ")) if rng.random() < 0.5 else where
-    return f"set {said}" if rng.random() < 0.2 else said
+    """The first sentence of a novel."""
+    hero = words.draw(rng, words.subjects())
+    time, deed, result = (pick(rng, rng.choice(group)) for (group,) in tables.read("openings").values())
+    kinds = (
+        *("the opening line of a story", "an opening line", "the first sentence of a novel"),
+        *("a first line", "the opening of a novel", "the first line of a book"),
+        *("the start of a novel", "the very first line", "the beginning of a book"),
+    )
+    about = rng.choice((article(hero), f"the {hero}"))
+    return Example(
+        "opening", ask(rng, "opening", kinds, about), f"{time} the {hero} {deed}, {result}.", (hero,)
+    )
 
 
 def dialogue(rng: random.Random) -> Example:
-    """Three turns between two heroes, sometimes about a topic; the third speaker is the first again."""
+    """Three turns between two heroes; the third speaker is the first again."""
     hero = words.draw(rng, friends())
     other = words.draw(rng, tuple(friend for friend in friends() if friend != hero))
-    pair = rng.choice((f"{article(hero)} and {article(other)}", f"the {hero} and the {other}"))
-    about = rng.random() < _ABOUT_A_TOPIC
-    topic = _topic(rng, (hero, other)) if about else ""
-    talk = rng.choice(tuple(tables.read("talks" if about else "dialogues").values()))
-    # A topic counts as one word, however many it has: all lines are equally long but for it.
+    topic = rng.choice(tuple(tables.read("dialogues").values()))
     asked, said, last = (
-        fit(rng, group, {"t": "TOPIC"}, tokens).replace("TOPIC", topic)
-        for group, tokens in zip(talk, DIALOGUE_TOKENS, strict=True)
+        fit(rng, group, {}, tokens) for group, tokens in zip(topic, DIALOGUE_TOKENS, strict=True)
     )
     # The speakers stand in the words of the prompt, which is easier to learn than a label with a capital.
     answer = f'"{asked}" asks the {hero}.\n"{said[:-1]}," says the {other}.\n"{last}"'
     kinds = ("a dialogue", "a conversation", "a short dialogue", "a talk", "a little dialogue", "a chat")
-    joins = (" between ", " between ", " of ", " with ")
-    if not about:
-        return Example("dialogue", ask(rng, "dialogue", kinds, pair, joins), answer, (hero, other))
-    if rng.random() < _TOPIC_IN_OTHER_WORDS:
-        way = pick(rng, rng.choice(tables.read("asks")["dialogue about"][0]))
-        prompt = as_said(rng, way.format(x=pair, t=topic), pair)
-    else:
-        prompt = request(rng, kinds, f"{pair} about {topic}", joins, patterns=False)
-    return Example("dialogue", prompt, answer, (hero, other, topic))
-
-
-def _topic(rng: random.Random, speakers: tuple[str, ...]) -> str:
-    """What two may talk about: `cheese`, `the sea`, `hats`."""
-    named = tables.words(tables.read("lists")["talk topics"][0])
-    topics = named if rng.random() < _NAMED_TOPIC else words.topic_phrases()
-    return rng.choice([topic for topic in topics if topic not in speakers])
+    pair = rng.choice((f"{article(hero)} and {article(other)}", f"the {hero} and the {other}"))
+    prompt = ask(rng, "dialogue", kinds, pair, (" between ", " between ", " of ", " with "))
+    return Example("dialogue", prompt, answer, (hero, other))
 
 
 def advice(rng: random.Random) -> Example:
     """Two pieces of advice from a hero."""
-    hero = words.draw(rng, words.heroes())
+    hero = words.draw(rng, words.subjects())
     one, two = (fit(rng, group, {}, ADVICE_TOKENS) for group in tables.read("short")["advice"])
     kinds = ("advice", "some advice", "a piece of advice", "wise words", "good advice", "life advice")
     prompt = ask(rng, "advice", kinds, article(hero), (" from ",), patterns=False)
     return Example("advice", prompt, f"The {hero} says: {one} {two}", (hero,))
+
+
+def items(rng: random.Random) -> Example:
+    """A list of three things."""
+    hero = words.draw(rng, words.subjects())
+    chosen = rng.sample(tables.read("short")["items"][0], 3)
+    lines = [capital(fit(rng, (item,), {}, ITEM_TOKENS)) for item in chosen]
+    answer = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
+    where = rng.choice(("pocket", "bag", "suitcase", "drawer", "house"))
+    kinds = ("three things", "a list of three things", "a list of things", "a short list of things")
+    return Example(
+        "list", request(rng, kinds, f"the {where} of {article(hero)}", (" in ",), patterns=False), answer
+    )
+
+
+def recipe(rng: random.Random) -> Example:
+    """How to make a feeling."""
+    groups = zip(tables.read("short")["recipe"], RECIPE_TOKENS, strict=True)
+    answer = " ".join(fit(rng, group, {}, tokens) for group, tokens in groups)
+    feeling = rng.choice(tables.words(tables.read("short")["feelings"][0]))
+    kinds = ("a recipe", "a short recipe", "a little recipe")
+    return Example("recipe", request(rng, kinds, feeling, (" for ",), patterns=False), answer)
+
+
+def riddle(rng: random.Random) -> Example:
+    """A riddle about a thing."""
+    riddles = tables.pairs(tables.read("short")["riddles"][0])
+    thing = rng.choice(tuple(riddles))
+    about = rng.choice((f"the {thing}", article(thing), thing))
+    prompt = request(rng, ("a riddle", "a short riddle", "a small riddle"), about)
+    return Example("riddle", prompt, f"{pick(rng, riddles[thing])} {rng.choice(_GUESSES)}")
+
+
+def chat(rng: random.Random) -> Example:
+    """Small talk, or a question that is too big: a friendly reply that says what can be asked for."""
+    table = tables.read("chat")
+    mood = rng.choice(
+        ("hello", "mood", "who", "thanks", "bye", "idea", *["form"] * 3, "unknown", "unknown", "unknown")
+    )
+    prompts, replies = table[mood]
+    prompt = rng.choice(prompts)
+    cast = draw_cast(rng)
+    if mood == "form":
+        kind = rng.choice(table["unknown forms"][0])
+        prompt = prompt.format(k=kind, x=rng.choice((article(cast.hero), cast.hero, f"the {cast.hero}")))
+        prompt = capital(prompt) if rng.random() < 0.6 else prompt
+    if mood == "unknown":
+        thing = rng.choice(table["unknown things"][0]) if rng.random() < 0.75 else invented_word(rng)
+        prompt = prompt.format(x=thing)
+        prompt = prompt if rng.random() < 0.7 else prompt.lower()
+    # Few of them: of many a small model offers one that is none ("about the swam").
+    phrases = [phrase for phrase, _ in words.plain_topics().values() if phrase.startswith("the ")]
+    slots = {"topic": rng.choice(phrases), "hero": article(cast.hero), "thing": article(cast.noun)}
+    first, second = CHAT_TOKENS
+    answer = f"{fit(rng, replies, {}, first)} {fit(rng, table['offer'][0], slots, second)}"
+    return Example("chat", prompt, answer)
+
+
+def code(rng: random.Random) -> Example:
+    """A short Python function, asked for by what it does, gives or is called, a question or a first line."""
+    tasks = snippets.tasks()
+    task = rng.choices(tasks, [len(task.deeds) + len(task.results) for task in tasks])[0]
+    deed = pick(rng, rng.choice(task.deeds))
+    ways = snippets.ways(deed) | {"code named": "", "code signature": ""}
+    if task.results:
+        ways["code result"] = result = pick(rng, rng.choice(task.results))
+        if rng.random() < _AS_A_DEED:
+            ways["code that"] = snippets.as_deed(result) or deed
+    if task.functions[0] in _TO_A_PERSON:
+        ways = {way: said for way, said in ways.items() if way not in ("code to", "code result")}
+    way = rng.choices(tuple(ways), [_RARE_WAYS.get(way, 1.0) for way in ways])[0]
+    function = _function_name(rng, task, way)
+    answer = rng.choice(task.codes(function))
+    if way == "code signature" and rng.random() < _OTHER_ARGUMENTS:
+        answer = task.code_with(function, snippets.argument_names(), rng)
+    ways |= {"code named": f"{function} that {deed}", "code signature": answer.partition("\n")[0]}
+    prompt = with_articles(in_other_words(rng, way, ways[way]))
+    polite = prompt.endswith(("please", "thanks"))
+    if way != "code signature" and prompt[-1].isalpha() and not polite and rng.random() < _MANNERS_SHARE:
+        prompt += rng.choice((".", "!", " please", ", please", ", thanks", " pls"))
+    return Example("code", prompt, answer)
+
+
+def _function_name(rng: random.Random, task: snippets.Task, way: str) -> str:
+    """A name of the task's. Where it is given it may be any; where it stands twice and is not, one alone."""
+    if way == "code named" and rng.random() < _OTHER_NAME:
+        return rng.choice(rng.choice(snippets.tasks()).functions)
+    if task.calls_itself() and way not in ("code named", "code signature"):
+        return task.functions[0]
+    return rng.choice(task.functions)

@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 from functools import cache
 
-from dgemma_play.training.grammar import poems, tables, verses, words
+from dgemma_play.training.grammar import longforms, tables, verses, words
 from dgemma_play.training.grammar.elastic import with_articles
 from dgemma_play.training.grammar.example import Example
 
@@ -22,11 +22,11 @@ _HELD_OUT_SHARE = 0.4  # of the stand-ins outside stories and verses are held-ou
 _STRANGERS_SHARE = 0.3  # of the other stand-ins are drawn from words that are no subject themselves
 _STRANGERS_SYLLABLES = 3  # at most: longer ones are too few
 _STORIES_AND_VERSES = ("story", "long story", "haiku", "couplet", "poem")
-FORMS = (*_STORIES_AND_VERSES, "opening", "dialogue", "advice", "joke")
+FORMS = (*_STORIES_AND_VERSES, "opening", "dialogue", "advice")
 # These would change what is asked for, or cannot follow "a".
 _CUES = (
     *("list", "message", "song", "opening", "note", "goodbye", "you", "our", "she", "one", "into", "till"),
-    *("beneath", "beside", "being", "got", "cannot", "yesterday", "everybody", "everywhere", "letter"),
+    *("beneath", "beside", "being", "got", "cannot", "yesterday", "everybody", "everywhere"),
     *("feet", "geese", "teeth"),
 )
 _TABLES = (
@@ -47,7 +47,7 @@ def stand_in(rng: random.Random, example: Example) -> Example:
     if words.verse_topics().get(subject, ("", ""))[0] == subject:
         return example  # "winter" has no article, its stand-in would need one
     haiku = example.form == "haiku"
-    changed = poems.haiku(rng, rng.choice(_things_alike())) if haiku else example
+    changed = longforms.haiku(rng, rng.choice(_things_alike())) if haiku else example
     return _replace_subject(rng, changed) or example
 
 
@@ -107,7 +107,7 @@ def _pool(strangers_only: bool) -> dict[int, list[str]]:
     ]
     found = dict.fromkeys(re.findall(r"(?<![\w'{])[a-z]{3,}(?![\w'}])", "\n".join(lines)))
     never = {*words.held_out(), *words.plain_words(), *words.other_words()} - words.subjects().keys()
-    never |= {*_CUES, *words.uncountable(), *(words.verse_topics() if strangers_only else ())}
+    never |= {*_CUES, *(words.verse_topics() if strangers_only else ())}
     counted: dict[int, list[str]] = {}
     for word in found:
         plural = word.endswith("s") and not word.endswith(("ss", "us"))  # "a cheerful shoes"

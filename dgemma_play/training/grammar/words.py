@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 
 from dgemma_play.training.grammar import tables
-from dgemma_play.training.grammar.example import holds
 
 _COMMON_SHARE = 0.45  # of the draws are from the common nouns alone, the others from all
 _NAMES_FAMILY = "people"  # of the lines of haiku about somebody by name
@@ -65,25 +64,8 @@ def _pronouns(*groups: tables.Group) -> dict[str, str]:
 
 @cache
 def subjects() -> dict[str, tuple[Kin, str]]:
-    """Every noun that verses, and but for uncountable ones stories, are about, with its kin and pronoun."""
+    """Every noun that can be the hero of a story, with its kin and pronoun."""
     return {noun: (kin, pronoun) for kin in kins().values() for noun, pronoun in kin.members.items()}
-
-
-@cache
-def heroes() -> tuple[str, ...]:
-    """The subjects that *a* may stand before: not vinegar."""
-    return tuple(noun for noun in subjects() if noun not in uncountable())
-
-
-@cache
-def uncountable() -> frozenset[str]:
-    """Nouns that have no *a* and no plural."""
-    return frozenset(tables.words(tables.read("lists")["uncountable"][0]))
-
-
-def pronoun_forms(pronoun: str) -> dict[str, str]:
-    """Slots s, o and ps of he, she, it or they."""
-    return _FORMS[pronoun]
 
 
 def pronouns(topic: str, *others: str) -> dict[str, str]:
@@ -116,12 +98,6 @@ def plain_topics() -> dict[str, tuple[str, str]]:
         for family, (group,) in tables.read("topics").items()
         for word in tables.words(group)
     }
-
-
-@cache
-def topic_phrases() -> tuple[str, ...]:
-    """What the plain topics are called: "rain", "the sea"."""
-    return tuple(phrase for phrase, _ in plain_topics().values())
 
 
 def draw(rng: random.Random, nouns: Iterable[str]) -> str:
@@ -222,13 +198,6 @@ def other_words() -> tuple[str, ...]:
 def times() -> tuple[str, ...]:
     """Time phrases of three words."""
     return tables.read("lists")["times"][0]
-
-
-def times_beside(told: str) -> tuple[str, ...]:
-    """The time phrases that go with what is told: no rainy morning with snow on everything."""
-    cues = tables.pairs(tables.read("lists")["times denied"][0])
-    denied = {word for cue, words in cues.items() if holds(told, cue) for word in words.split()}
-    return tuple(time for time in times() if denied.isdisjoint(time.split()))
 
 
 def place_phrase(place: str) -> str:
