@@ -18,7 +18,7 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "greeting": (shortforms.greeting, 0.14),
     "name": (shortforms.name, 0.06),
     "opening": (shortforms.opening, 0.03),
-    "dialogue": (shortforms.dialogue, 0.04),
+    "dialogue": (shortforms.dialogue, 0.10),
     "advice": (shortforms.advice, 0.02),
     "list": (shortforms.items, 0.02),
     "recipe": (shortforms.recipe, 0.02),
