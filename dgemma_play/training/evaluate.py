@@ -23,7 +23,7 @@ from dgemma_play.training import corpus, measures, probes, readability
 from dgemma_play.training import infill as infilling
 from dgemma_play.training.probes import Probe
 
-_CORPUS_TEXTS = 60_000
+_CORPUS_TEXTS = 60_000  # whose runs of three tokens count as familiar
 _TABLES = ("kinds", "forms", "english", "infill", "steps", "samplers", "diversity", "speed", "samples")
 # The end temperature follows the start; 48 passes at most.
 _SAMPLERS: dict[str, dict[str, Any]] = {

@@ -145,7 +145,7 @@ class Trainer:
         """
         bucket, matrices, found = self.held_out, self.muon.param_groups[0]["params"], []
         rows = bucket.rows[: bucket.batch].long()
-        # Named, for torch would ask every backend that somebody registered for its generators.
+        # Named, for torch would ask the current accelerator, which may be a backend without generators.
         cards = [self.device] if self.device.type == "cuda" else []
         for dtype in (torch.float32, torch.bfloat16):
             with torch.random.fork_rng(cards):

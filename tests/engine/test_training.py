@@ -84,7 +84,7 @@ def test_a_softmax_over_drawn_candidates_trains_like_the_whole_one(
     assert 0.9 < drawn / whole < 1  # the mean of a normaliser's logarithm is below the mean's logarithm
     table = network.get_input_embeddings().weight
     gradient, expected = (torch.autograd.grad(loss, table)[0].flatten() for loss in (drawn, whole))
-    assert torch.cosine_similarity(gradient, expected, dim=0) > 0.99
+    assert torch.cosine_similarity(gradient, expected, dim=0) > 0.985
 
 
 def test_candidates_are_all_targets_and_stand_for_the_tokens_left_out() -> None:

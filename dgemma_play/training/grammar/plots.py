@@ -82,11 +82,11 @@ def with_a(rng: random.Random, cast: Cast, asked: Container[str]) -> Cast:
     A draft settles on an article before it settles on the word behind it.
     """
     named = {"adjective": cast.adjective, "friend": cast.friend, "thing": cast.noun}
-    free = [part for part, word in named.items() if word not in asked]
+    others = [part for part, word in named.items() if word not in asked and takes_an(getattr(cast, part))]
     fresh = cast
-    while any(takes_an(getattr(fresh, part)) for part in free):
+    while any(takes_an(getattr(fresh, part)) for part in others):
         drawn = draw_cast(rng, cast.hero)
-        fresh = replace(cast, **{part: getattr(drawn, part) for part in free})
+        fresh = replace(cast, **{part: getattr(drawn, part) for part in others})
     return fresh
 
 
