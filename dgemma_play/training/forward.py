@@ -331,7 +331,7 @@ class TrainingForward:
     def loss(self, hidden: Hidden, targets: Tensor, candidates: int | None = None) -> Tensor:
         """Cross-entropy of the clean tokens `[B, C]` at all canvas positions, in nats.
 
-        With `candidates`, if the vocabulary has more and the targets surely don't, it is an estimate over so
+        With `candidates`, if the vocabulary has more and the targets are fewer, it is an estimate over so
         many tokens, which costs as much less: see `draw_candidates`.
         """
         table, vocabulary = self.decoder.embed_tokens.weight, self.config.vocab_size

@@ -34,7 +34,8 @@ class Recipe:
     sure: float = 0.1  # nats: below this entropy the first pass' choice stands in the second canvas
     feedback: tuple[float, float] = (0.4, 1.0)  # temperature of the guess that is fed back
     balance: float = 0.01  # weight of the router's balance loss
-    candidates: int = 2048  # tokens that the softmax of the loss compares, see `forward.draw_candidates`
+    # Tokens the loss compares, if a batch has fewer targets, as on a CPU: see `forward.draw_candidates`.
+    candidates: int = 2048
     power: float = 0.65  # t = u**power: below 1 means more weight on high noise, where choices are made
 
 
