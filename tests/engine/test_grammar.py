@@ -231,15 +231,31 @@ def test_a_story_about_somebody_by_name_is_about_our_ana_and_one_about_my_fox_ab
 
 def test_an_stands_only_before_words_that_were_asked_for() -> None:
     rng = random.Random(0)
-    cast = plots.Cast(hero="fox", adjective="old", friend="owl", thing="old drum", place="forest")
-    for asked in ((), ("owl",), ("old",), ("drum", "owl")):
-        told = [plots.with_a(rng, cast, asked) for _ in range(40)]
-        assert {one.friend == "owl" for one in told} == {"owl" in asked}
-        assert {one.adjective == "old" for one in told} == {"old" in asked}
-        assert {one.thing == "old drum" for one in told} == {"drum" in asked}
-    free = [plots.with_a(rng, plots.draw_cast(rng), ()) for _ in range(300)]
+    cast = plots.Cast(hero="fox", adjective="old", friend="owl", thing="red ball", place="forest")
+    for asked in ((), ("owl",), ("old",), ("old", "owl")):
+        settled = [plots.settle(rng, cast, asked) for _ in range(40)]
+        assert {one.friend == "owl" for one in settled} == {"owl" in asked}
+        assert {one.adjective == "old" for one in settled} == {"old" in asked}
+    free = [plots.settle(rng, plots.draw_cast(rng), ()) for _ in range(300)]
     words_drawn = [word for one in free for word in (one.adjective, one.friend, one.thing)]
     assert [word for word in words_drawn if elastic.takes_an(word)] == []
+
+
+def test_a_companion_whom_nobody_asked_for_is_a_well_known_person_or_animal_and_never_the_hero() -> None:
+    rng = random.Random(0)
+    for hero in ("fox", "teapot", "lighthouse", "king"):
+        met = {plots.settle(rng, plots.draw_cast(rng, hero), ()).friend for _ in range(200)}
+        assert hero not in met
+        assert met <= set(plots.companions())
+        assert len(met) > 40
+
+
+def test_a_story_is_of_no_plot_that_is_named_after_what_it_tells_of() -> None:
+    rng = random.Random(0)
+    on_the_moon = plots.Cast(hero="robot", adjective="shiny", friend="king", thing="red ball", place="moon")
+    told = " ".join(" ".join(plots.tell(rng, on_the_moon)) for _ in range(100))
+    assert "on the moon" in told
+    assert "invited the moon" not in told
 
 
 def test_a_name_has_a_pronoun() -> None:

@@ -9,7 +9,7 @@ from functools import cache
 from dgemma_play.training.grammar import tables, verses, words
 from dgemma_play.training.grammar.elastic import article, capital, pick
 from dgemma_play.training.grammar.example import Example, holds
-from dgemma_play.training.grammar.plots import Cast, draw_cast, tell, tell_sequel, with_a
+from dgemma_play.training.grammar.plots import Cast, draw_cast, settle, tell, tell_sequel
 from dgemma_play.training.grammar.prompts import ask, invented_word, relative, request
 
 _TWO_TOPICS = 0.12  # share of the rhymed verses about two things
@@ -36,7 +36,7 @@ def story(rng: random.Random) -> Example:
     about, asked = _named_subject(rng, cast, called) if called else _story_subject(rng, cast)
     if rng.random() < _UNKNOWN_SUBJECT:
         called, about, asked = "", article(invented_word(rng)), ()
-    cast = with_a(rng, cast, asked)
+    cast = settle(rng, cast, asked)
     whose = None
     if called:
         whose = ("our", called)
@@ -69,6 +69,7 @@ def _told(rng: random.Random, cast: Cast, whose: tuple[str, str] | None) -> str:
 def _named_subject(rng: random.Random, cast: Cast, called: str) -> tuple[str, tuple[str, ...]]:
     """What the prompt calls a hero who has a name, and the words that the story must therefore hold."""
     child = "daughter" if called in words.women() else "son"
+    of_some_kind = f"{article(f'{cast.adjective} {cast.hero}')} named {called}"
     about = rng.choice(
         (
             *[called] * 3,
@@ -78,12 +79,13 @@ def _named_subject(rng: random.Random, cast: Cast, called: str) -> tuple[str, tu
             f"{called} {relative(rng, person=True)}",
             f"{article(cast.hero)} named {called}",
             f"{article(cast.hero)} called {called}",
-            f"{article(f'{cast.adjective} {cast.hero}')} named {called}",
+            of_some_kind,
         )
     )
+    asked = (called, cast.adjective) if about == of_some_kind else (called,)
     if rng.random() < _TWO_TOPICS:
-        return f"{about} and {article(cast.friend)}", (called, cast.friend)
-    return about, (called,)
+        return f"{about} and {article(cast.friend)}", (*asked, cast.friend)
+    return about, asked
 
 
 def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]]:
@@ -129,7 +131,7 @@ def long_story(rng: random.Random) -> Example:
     cast = draw_cast(rng)
     pair = rng.random() < 0.5
     asked = (cast.hero, cast.friend) if pair else (cast.hero,)
-    cast = with_a(rng, cast, asked)
+    cast = settle(rng, cast, asked)
     one, two, three, four, five = tell(rng, cast)
     about = " and ".join(map(article, asked))
     kinds = ("a long story", "a longer story", "a very long story", "a story in two parts", "a long tale")

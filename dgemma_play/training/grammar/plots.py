@@ -76,18 +76,27 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
     )
 
 
-def with_a(rng: random.Random, cast: Cast, asked: Container[str]) -> Cast:
-    """The cast with words that take *a*, not *an*, wherever the prompt has not `asked` for them.
+@cache
+def companions() -> tuple[str, ...]:
+    """Whom a hero meets unasked: the persons and animals that people ask for most and that take *a*."""
+    known = (noun for noun in friends() if words.is_common(noun) and words.pronouns(noun)["s"] != "it")
+    return tuple(noun for noun in known if not takes_an(noun))
 
-    A draft settles on an article before it settles on the word behind it.
+
+def settle(rng: random.Random, cast: Cast, asked: Container[str]) -> Cast:
+    """The cast, where the prompt has not `asked` for them, with a companion and an adjective that takes *a*.
+
+    A draft settles on an article before it settles on the word behind it; and where any of a thousand nouns
+    may come next, a small model is surer of the hero again.
     """
-    named = {"adjective": cast.adjective, "friend": cast.friend, "thing": cast.noun}
-    others = [part for part, word in named.items() if word not in asked and takes_an(getattr(cast, part))]
-    fresh = cast
-    while any(takes_an(getattr(fresh, part)) for part in others):
-        drawn = draw_cast(rng, cast.hero)
-        fresh = replace(cast, **{part: getattr(drawn, part) for part in others})
-    return fresh
+    if cast.friend not in asked:
+        mates = [mate for mate in companions() if mate != cast.hero]
+        kin = words.subjects()[cast.hero][0]
+        alike = [mate for mate in mates if mate in kin.members]
+        cast = replace(cast, friend=rng.choice(alike if alike and rng.random() < 0.5 else mates))
+    while takes_an(cast.adjective) and cast.adjective not in asked:
+        cast = replace(cast, adjective=draw_cast(rng, cast.hero).adjective)
+    return cast
 
 
 def tell(rng: random.Random, cast: Cast) -> list[str]:
@@ -101,6 +110,8 @@ def tell_sequel(rng: random.Random, cast: Cast) -> list[str]:
 
 
 def _sentences(rng: random.Random, cast: Cast, table: str, lengths: tuple[int, ...]) -> list[str]:
-    plot = rng.choice(tuple(tables.read(table).values()))
+    # No moon that is invited to dinner on the moon, no song that forgets the words of its song.
+    told = (cast.hero, cast.noun, cast.place)
+    plot = rng.choice([plot for heading, plot in tables.read(table).items() if heading not in told])
     slots = cast.slots(rng)
     return [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(plot, lengths, strict=True)]
