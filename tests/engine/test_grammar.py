@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, defaultdict
+from itertools import chain
 
 import pytest
 
@@ -107,6 +108,18 @@ def test_every_heading_of_requests_is_asked_for_and_has_one_group() -> None:
         f"{kind} unnamed plural" for kind in ("congratulation", "farewell", "thank you note", "greeting")
     }
     assert headings.keys() == code | forms_asked | parts | kinds | unnamed | to_several
+
+
+def test_a_way_of_asking_asks_for_one_kind_of_text() -> None:
+    asked_for: defaultdict[str, set[str]] = defaultdict(set)
+    for heading, groups in tables.read("asks").items():
+        if heading not in ("patterns", "before", "after", "moods", "relatives"):
+            kind = "code" if heading.startswith("code ") else heading.partition(" unnamed")[0]
+            for wording in chain.from_iterable(groups):
+                asked_for[wording.lower().rstrip(" .!?")].add(kind)
+    several = {wording for wording, kinds in asked_for.items() if len(kinds) > 1}
+    # What stands for {x} shows it: a fox has a story, a function's first line is code.
+    assert several == {"{x}", "{x}, please", "complete: {x}"}
 
 
 @pytest.mark.parametrize("form", [form for form in forms.FORMS if form != "code"])

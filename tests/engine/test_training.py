@@ -201,7 +201,9 @@ def test_blown_up_weights_show_in_the_agreement_of_their_gradients(tmp_path: Pat
     corpus.prepare(tmp_path, 300, 0)
     plan = train.Plan(out=tmp_path, start=Path(__file__).parents[2] / "assets" / "embedded", compiled=False)
     trainer = train.Trainer(plan, 0, torch.device("cpu"))
+    random_state = torch.get_rng_state()
     assert trainer.gradient_agreement() > 0.95
+    assert torch.equal(torch.get_rng_state(), random_state)
     with torch.no_grad():
         for name, weight in trainer.model.named_parameters():
             if name.endswith(("q_norm.weight", "k_norm.weight")):
