@@ -48,8 +48,8 @@ def config(vocabulary: int) -> DiffusionGemmaConfig:
 
     A laptop's seconds bound width and depth: 8 drafts of 48 passes in 8 s. More and wider experts would cost
     those little, and the training's hours more: `take_over` grows them from weights that have fewer.
-    One chosen expert has a weight of one whatever its router thought of it, so that only the balance loss
-    teaches the router; where several are chosen, the task does too.
+    One chosen expert has a share of one however sure its router was, so that only the balance loss teaches
+    the choice; where several are chosen, the task does too.
     """
     return DiffusionGemmaConfig(
         text_config={

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -249,26 +250,57 @@ def test_an_stands_only_before_words_that_were_asked_for() -> None:
         settled = [plots.settle(rng, cast, asked) for _ in range(40)]
         assert {one.friend == "owl" for one in settled} == {"owl" in asked}
         assert {one.adjective == "old" for one in settled} == {"old" in asked}
+    _, _, things = words.everywhere()
     free = [plots.settle(rng, plots.draw_cast(rng), ()) for _ in range(300)]
-    words_drawn = [word for one in free for word in (one.adjective, one.friend, one.thing)]
-    assert [word for word in words_drawn if elastic.takes_an(word)] == []
+    drawn = [word for one in free for word in (one.adjective, one.friend)]
+    assert [word for word in (*things, *drawn) if elastic.takes_an(word)] == []
+
+
+def test_what_the_prompt_says_of_somebody_by_name_stands_in_the_story() -> None:
+    rng = random.Random(0)
+    prompts = [
+        (e, re.search(r"\ban? (\w+) (?:girl|boy) named", e.prompt))
+        for e in (longforms.story(rng) for _ in range(4000))
+    ]
+    described = [(example, found[1]) for example, found in prompts if found]
+    assert len(described) > 20
+    assert [example for example, adjective in described if not holds(example.answer, adjective)] == []
 
 
 def test_a_companion_whom_nobody_asked_for_is_a_well_known_person_or_animal_and_never_the_hero() -> None:
     rng = random.Random(0)
-    for hero in ("fox", "teapot", "lighthouse", "king"):
-        met = {plots.settle(rng, plots.draw_cast(rng, hero), ()).friend for _ in range(200)}
+    for hero in ("fox", "teapot", "lighthouse", "king", "rocket"):
+        met = Counter(plots.settle(rng, plots.draw_cast(rng, hero), ()).friend for _ in range(400))
         assert hero not in met
-        assert met <= set(plots.companions())
+        assert all(words.is_common(one) and words.pronouns(one)["s"] != "it" for one in met)
         assert len(met) > 40
+        assert max(met.values()) < 60
 
 
-def test_a_story_is_of_no_plot_that_is_named_after_what_it_tells_of() -> None:
+@pytest.mark.parametrize(
+    "told_of", [{"place": "moon"}, {"hero": "seed"}, {"friend": "seed"}, {"thing": "little song"}]
+)
+def test_a_story_is_of_no_plot_that_is_named_after_whom_it_tells_of(told_of: dict[str, str]) -> None:
     rng = random.Random(0)
-    on_the_moon = plots.Cast(hero="robot", adjective="shiny", friend="king", thing="red ball", place="moon")
-    told = " ".join(" ".join(plots.tell(rng, on_the_moon)) for _ in range(100))
-    assert "on the moon" in told
-    assert "invited the moon" not in told
+    of_its_plot = {"moon": "sang to it, badly", "seed": "the ninth day", "song": "to hum along"}
+    (said,) = {said for heading, said in of_its_plot.items() if heading in " ".join(told_of.values())}
+    cast = plots.Cast(hero="robot", adjective="shiny", friend="king", thing="red ball", place="harbor")
+    assert any(said in " ".join(plots.tell(rng, cast)) for _ in range(500))
+    assert not any(said in " ".join(plots.tell(rng, replace(cast, **told_of))) for _ in range(500))
+
+
+def test_a_guest_has_no_other_guest_in_the_sequel() -> None:
+    rng = random.Random(0)
+    cast = plots.Cast(hero="robot", adjective="shiny", friend="guest", thing="red ball", place="harbor")
+    assert not any("suitcase" in " ".join(plots.tell_sequel(rng, cast)) for _ in range(100))
+
+
+def test_nobody_builds_what_they_are() -> None:
+    rng = random.Random(0)
+    for hero in ("ladder", "boat", "cake"):
+        cast = plots.Cast(hero=hero, adjective="shiny", friend="king", thing="red ball", place="harbor")
+        told = [plots.tell(rng, cast)[0] for _ in range(200)]
+        assert [sentence for sentence in told if len(re.findall(rf"\b{hero}\b", sentence)) != 1] == []
 
 
 def test_a_name_has_a_pronoun() -> None:

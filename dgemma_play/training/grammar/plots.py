@@ -6,7 +6,8 @@ Every plot has five sentences of the same lengths, so that no plot is chosen by 
 from __future__ import annotations
 
 import random
-from collections.abc import Container
+import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -16,6 +17,8 @@ from dgemma_play.training.grammar.elastic import article, fit, takes_an
 # Tokens per sentence, full stop included: 61 together, 62 with the end-of-text token, of a canvas of 64.
 LENGTHS = (16, 11, 12, 11, 11)
 SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
+_ALIKE = 4  # companions of its own kin that a hero has at least, if half of those that it meets are of them
+_NO_STRANGERS = ("friend", "page", "swallow", "twin")  # "A twin came by" needs more words.
 _BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
 
 
@@ -62,7 +65,7 @@ def friends() -> tuple[str, ...]:
 
 
 def draw_cast(rng: random.Random, hero: str = "") -> Cast:
-    """A cast with this hero or any, and mostly what suits it; half of the friends are of its kin."""
+    """A cast with this hero or any, and mostly what suits it. Half of the friends are of its kin."""
     hero = hero or words.draw(rng, words.subjects())
     kin = words.subjects()[hero][0]
     mates = tuple(kin.members) if rng.random() < 0.5 else friends()
@@ -80,20 +83,20 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
 def companions() -> tuple[str, ...]:
     """Whom a hero meets unasked: the persons and animals that people ask for most and that take *a*."""
     known = (noun for noun in friends() if words.is_common(noun) and words.pronouns(noun)["s"] != "it")
-    return tuple(noun for noun in known if not takes_an(noun))
+    return tuple(noun for noun in known if not takes_an(noun) and noun not in _NO_STRANGERS)
 
 
 def settle(rng: random.Random, cast: Cast, asked: Container[str]) -> Cast:
     """The cast, where the prompt has not `asked` for them, with a companion and an adjective that takes *a*.
 
-    A draft settles on an article before it settles on the word behind it; and where any of a thousand nouns
-    may come next, a small model is surer of the hero again.
+    A draft settles on an article before it settles on the word behind it (all things take *a*); and where any
+    of a thousand nouns may come next, a small model is surer of the hero again.
     """
     if cast.friend not in asked:
-        mates = [mate for mate in companions() if mate != cast.hero]
-        kin = words.subjects()[cast.hero][0]
-        alike = [mate for mate in mates if mate in kin.members]
-        cast = replace(cast, friend=rng.choice(alike if alike and rng.random() < 0.5 else mates))
+        others = [other for other in companions() if other != cast.hero]
+        alike = [other for other in others if other in words.subjects()[cast.hero][0].members]
+        near = len(alike) >= _ALIKE and rng.random() < 0.5
+        cast = replace(cast, friend=rng.choice(alike if near else others))
     while takes_an(cast.adjective) and cast.adjective not in asked:
         cast = replace(cast, adjective=draw_cast(rng, cast.hero).adjective)
     return cast
@@ -110,8 +113,22 @@ def tell_sequel(rng: random.Random, cast: Cast) -> list[str]:
 
 
 def _sentences(rng: random.Random, cast: Cast, table: str, lengths: tuple[int, ...]) -> list[str]:
-    # No moon that is invited to dinner on the moon, no song that forgets the words of its song.
-    told = (cast.hero, cast.noun, cast.place)
-    plot = rng.choice([plot for heading, plot in tables.read(table).items() if heading not in told])
+    # No moon that is invited to dinner on the moon, no ladder that builds a ladder.
+    cast_words = frozenset((cast.hero, cast.friend, cast.noun, cast.place))
+    plot = rng.choice([plot for heading, plot in tables.read(table).items() if heading not in cast_words])
     slots = cast.slots(rng)
-    return [fit(rng, wordings, slots, tokens) for wordings, tokens in zip(plot, lengths, strict=True)]
+    return [
+        fit(rng, _without(wordings, cast_words), slots, tokens)
+        for wordings, tokens in zip(plot, lengths, strict=True)
+    ]
+
+
+def _without(wordings: Sequence[str], unwanted: frozenset[str]) -> Sequence[str]:
+    """The wordings that say none of the words themselves; all of them if each one does."""
+    return [wording for wording in wordings if not _said(wording) & unwanted] or wordings
+
+
+@cache
+def _said(wording: str) -> frozenset[str]:
+    """The words of a wording, but what stands for its slots."""
+    return frozenset(re.findall(r"[a-z]+", re.sub(r"\{\w+\}", "", wording.lower())))
