@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from torch import Tensor
+from transformers import DiffusionGemmaForBlockDiffusion, PreTrainedTokenizerFast
 
-from dgemma_play.training import corpus, forward, model, objective, optim, tokenizer, train
+from dgemma_play.training import average, corpus, forward, model, objective, optim, tokenizer, train
 from dgemma_play.training.forward import TrainingForward
 
 
@@ -269,3 +270,30 @@ def test_a_token_keeps_its_trained_row_wherever_it_stands_in_a_new_vocabulary() 
     assert all(torch.equal(taken.state_dict()[key], weight) for key, weight in others.items())
     spread = taken.lm_head.weight[fresh].std() / trained.lm_head.weight.std()
     assert spread.item() == pytest.approx(1, rel=0.2)
+
+
+def test_a_mean_of_checkpoints_goes_by_token_and_by_share(tmp_path: Path) -> None:
+    made = {}
+    for name, words_known in {"new": [" fox", " a", " new"], "old": [" a", " gone", " fox"]}.items():
+        made[name] = model.create(len(tokenizer.vocabulary(words_known)))
+        model.export(made[name], tokenizer.build(tokenizer.vocabulary(words_known)), tmp_path / name)
+    average.main([f"{tmp_path}/new=3", f"{tmp_path}/old=1", f"--out={tmp_path}/mean"])
+
+    mean, new, old = (
+        DiffusionGemmaForBlockDiffusion.from_pretrained(tmp_path / name, dtype=torch.float32)
+        for name in ("mean", "new", "old")
+    )
+    tokens = {
+        name: tokenizer.tokens(PreTrainedTokenizerFast.from_pretrained(tmp_path / name))
+        for name in ("mean", "new", "old")
+    }
+    assert tokens["mean"] == tokens["new"]
+    rows = {name: network.lm_head.weight for name, network in {"mean": mean, "new": new, "old": old}.items()}
+    at = {name: {token: rows[name][index] for index, token in enumerate(tokens[name])} for name in rows}
+    for token in (" fox", " a", "<eos>"):
+        expected = 0.75 * at["new"][token] + 0.25 * at["old"][token]
+        assert torch.allclose(at["mean"][token], expected, atol=1e-3)
+    assert torch.equal(at["mean"][" new"], at["new"][" new"])
+    inner = "model.decoder.layers.0.mlp.up_proj.weight"
+    expected = 0.75 * new.state_dict()[inner] + 0.25 * old.state_dict()[inner]
+    assert torch.allclose(mean.state_dict()[inner], expected, atol=1e-3)
