@@ -27,14 +27,15 @@ _CORPUS_TEXTS = 60_000  # whose runs of three tokens count as familiar
 _TABLES = ("kinds", "forms", "english", "infill", "steps", "samplers", "diversity", "speed", "samples")
 # The end temperature follows the start; 48 passes at most.
 _SAMPLERS: dict[str, dict[str, Any]] = {
-    "0.8 → 0.4, bound 0.1, stop 0.005": {},
+    "0.9 → 0.4, bound 0.1, stop 0.005": {},
+    "0.8 → 0.4, bound 0.1, stop 0.005": {"t_max": 0.8},
     "0.6 → 0.3, bound 0.1, stop 0.005": {"t_max": 0.6, "t_min": 0.3},
     "1.0 → 0.4, bound 0.1, stop 0.005": {"t_max": 1.0},
     "1.0 → 0.6, bound 0.1, stop 0.02": {"t_max": 1.0, "t_min": 0.6, "confidence_threshold": 0.02},
     "1.2 → 0.7, bound 0.1, stop 0.05": {"t_max": 1.2, "t_min": 0.7, "confidence_threshold": 0.05},
     "1.4 → 0.8, bound 0.1, stop 0.05": {"t_max": 1.4, "t_min": 0.8, "confidence_threshold": 0.05},
-    "0.8 → 0.4, bound 0.03, stop 0.005": {"entropy_bound": 0.03},
-    "0.8 → 0.4, bound 0.3, stop 0.005": {"entropy_bound": 0.3},
+    "0.9 → 0.4, bound 0.03, stop 0.005": {"entropy_bound": 0.03},
+    "0.9 → 0.4, bound 0.3, stop 0.005": {"entropy_bound": 0.3},
 }
 
 
