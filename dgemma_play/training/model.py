@@ -82,7 +82,7 @@ def config(vocabulary: int) -> DiffusionGemmaConfig:
 
 
 def generation_config() -> DiffusionGemmaGenerationConfig:
-    """The released model's sampler, but bolder at first (0.9, not 0.8): drafts of few likely words differ more.
+    """The released model's sampler, but bolder at first (0.9, not 0.8), so that drafts differ more.
 
     The card's table has what others write.
     """
