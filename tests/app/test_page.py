@@ -489,7 +489,7 @@ def test_on_a_phone_the_settings_are_one_line_that_unfolds(
 ) -> None:
     page = visit(scripted(SMALL).url, viewport={"width": 390, "height": 844}, has_touch=True)
     line = page.get_by_role("button", name="Settings")
-    expect(line).to_contain_text("8 drafts · 48 steps · 0.9 → 0.4 · seed new")
+    expect(line).to_contain_text("8 drafts · 48 steps · 0.8 → 0.4 · seed new")
     expect(page.locator("#settings")).to_be_hidden()
     line.click()
     page.locator("#knob-drafts input[type=number]").fill("3")
