@@ -1,8 +1,8 @@
 """The weighted mean of checkpoints: `python -m dgemma_play.training.average new=2 old=1 --out mean`.
 
-Rounds of training that began from one another lie in one basin, where a mean of weights is as good as the
-best of them (Wortsman et al., "Model soups", 2022). It also evens out what each round came to prefer among
-wordings that are equally right, so that drafts differ more.
+Rounds of training that began from one another lie in one basin, where a mean of weights is often as good as
+the best of them (Wortsman et al., "Model soups", 2022). It also evens out what each round came to prefer
+among wordings that are equally right, so that drafts differ more.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def average(shares: Mapping[Path, float]) -> tuple[Any, PreTrainedTokenizerFast]
         known = tokenizer.tokens(PreTrainedTokenizerFast.from_pretrained(folder))
         placed = model.create(len(tokens))
         model.take_over(placed, tokens, trained, known)
-        lacking = [index for index, token in enumerate(tokens) if token not in set(known)]
+        lacking = [tokens.index(token) for token in set(tokens) - set(known)]
         rows = placed.get_input_embeddings().weight
         rows[lacking] = base.get_input_embeddings().weight[lacking]
         for key, weight in placed.state_dict().items():
@@ -46,12 +46,18 @@ def average(shares: Mapping[Path, float]) -> tuple[Any, PreTrainedTokenizerFast]
 def main(arguments: list[str] | None = None) -> None:
     """Write the mean that a command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m dgemma_play.training.average", description=__doc__)
-    parser.add_argument("checkpoints", nargs="+", metavar="FOLDER=SHARE", help="first: whose words")
+    parser.add_argument(
+        "checkpoints", nargs="+", type=folder_and_share, metavar="FOLDER=SHARE", help="first: whose words"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the mean")
     plan = parser.parse_args(arguments)
-    parts = (checkpoint.rpartition("=") for checkpoint in plan.checkpoints)
-    shares = {Path(folder): float(share) for folder, _, share in parts}
-    model.export(*average(shares), plan.out)
+    model.export(*average(dict(plan.checkpoints)), plan.out)
+
+
+def folder_and_share(argument: str) -> tuple[Path, float]:
+    """The parts of `runs/embedded/checkpoint=2`."""
+    folder, _, share = argument.rpartition("=")
+    return Path(folder), float(share)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dgemma_play.training.grammar.elastic import article, fit, takes_an
 # Tokens per sentence, full stop included: 61 together, 62 with the end-of-text token, of a canvas of 64.
 LENGTHS = (16, 11, 12, 11, 11)
 SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
-_ALIKE = 4  # companions of its own kin that a hero has at least, if half of those that it meets are of them
+_ALIKE = 4  # companions of a hero's kin: where there are fewer, half of its stories are not left to them
 _NO_STRANGERS = ("friend", "page", "swallow", "twin")  # "A twin came by" needs more words.
 _BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
 
