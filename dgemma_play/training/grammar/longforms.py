@@ -95,7 +95,7 @@ def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]
         (30, hero, (cast.hero,)),
         (6, cast.hero, (cast.hero,)),
         (6, f"the {cast.hero}", (cast.hero,)),
-        (5, f"my {cast.hero}", (cast.hero,)),
+        (20 if cast.hero in words.kins()["family"].members else 7, f"my {cast.hero}", (cast.hero,)),
         (18, article(f"{cast.adjective} {cast.hero}"), (cast.hero, cast.adjective)),
         (18, f"{hero} and {article(cast.friend)}", (cast.hero, cast.friend)),
         (4, f"{hero} who meets {article(cast.friend)}", (cast.hero, cast.friend)),
