@@ -106,7 +106,8 @@ class Judge:
 def summary(drafts: Sequence[Draft]) -> dict[str, float]:
     """Shares (0-1) over drafts; *error* is the standard error of the faultless share over prompts.
 
-    *Subject* is that of the prompts that ask for something to hold; without any there is none.
+    *Subject* is that of the prompts that ask for something to hold, *second hero* the share of the stories
+    that have one (`measures.meets_itself`); where there are none it is left out.
     """
     faultless: dict[str, list[float]] = defaultdict(list)
     for draft in drafts:
@@ -114,6 +115,11 @@ def summary(drafts: Sequence[Draft]) -> dict[str, float]:
     by_prompt = [mean(found) for found in faultless.values()]
     asking = [draft for draft in drafts if draft.probe.words or draft.probe.task]
     subject = {"subject": mean(float(draft.kept) for draft in asking)} if asking else {}
+    second = [
+        float(measures.meets_itself(draft.text, draft.probe.words))
+        for draft in drafts
+        if "story" in draft.probe.form
+    ]
     error = {"error": stdev(by_prompt) / len(by_prompt) ** 0.5} if len(by_prompt) > 1 else {}
     return {
         "drafts": len(drafts),
@@ -122,6 +128,7 @@ def summary(drafts: Sequence[Draft]) -> dict[str, float]:
         "familiar": mean(draft.familiar for draft in drafts),
         "faultless": mean(by_prompt),
         **error,
+        **({"second hero": mean(second)} if second else {}),
         "doubled": mean(readability.doubled_share(draft.text) for draft in drafts),
         "tripled": mean(float(readability.has_triple(draft.text)) for draft in drafts),
         "empty": mean(float(not draft.text.strip()) for draft in drafts),

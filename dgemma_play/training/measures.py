@@ -21,6 +21,18 @@ def kept(text: str, asked: Sequence[str]) -> bool:
     return all(holds(text, word) for word in asked)
 
 
+def meets_itself(text: str, asked: Sequence[str]) -> bool:
+    """Whether the hero of a story comes in again as somebody new: *a fox*, or *the fox gave the fox* a chair.
+
+    The hero is the first of the asked words that is a subject; one with a name (*Ana and a fox*) never does.
+    """
+    hero = next((word for word in asked if word in words.subjects()), None)
+    if hero is None or set(asked) & set(words.names()):
+        return False
+    later = text.partition(".")[2].lower()
+    return re.search(rf"\ban? (\w+ )?{hero}\b|\b{hero} \w+ the {hero}\b", later) is not None
+
+
 def filled(text: str, sentence: Sequence[str]) -> bool:
     """Whether a text is the sentence, word for word, with one or two words in the place of `_`.
 

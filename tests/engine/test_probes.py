@@ -20,6 +20,17 @@ def embedded_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast.from_pretrained(ASSETS / "embedded")
 
 
+def test_a_story_whose_hero_comes_in_twice_is_found() -> None:
+    begun = "One day, a shy pirate was all alone. "
+    assert measures.meets_itself(begun + "A pirate came in and dripped on the carpet.", ["pirate"])
+    assert measures.meets_itself(begun + "The pirate gave the pirate dry socks.", ["pirate"])
+    assert measures.meets_itself(begun + "Then an old pirate came in.", ["shy", "pirate"])
+    assert not measures.meets_itself(begun + "A cat came in. The pirate gave the cat dry socks.", ["pirate"])
+    assert not measures.meets_itself("Our Ana was alone. Then a pirate came in.", ["Ana", "pirate"])
+    told = (e for e in corpus.draw(3000, seed=3, stand_ins=False) if "story" in e.form)
+    assert not [e.answer for e in told if measures.meets_itself(e.answer, e.asked)]
+
+
 def test_held_out_nouns_are_words_of_the_vocabulary_and_no_subject_of_the_tables() -> None:
     nouns = {word for probe in probes.HELD_OUT for word in probe.words}
     assert len(nouns) == 40
