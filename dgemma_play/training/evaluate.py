@@ -107,7 +107,7 @@ def summary(drafts: Sequence[Draft]) -> dict[str, float]:
     """Shares (0-1) over drafts; *error* is the standard error of the faultless share over prompts.
 
     *Subject* is that of the prompts that ask for something to hold, *second hero* the share of the stories
-    that have one (`measures.meets_itself`); where there are none it is left out.
+    that have one (`measures.meets_itself`); each is left out where no draft counts for it.
     """
     faultless: dict[str, list[float]] = defaultdict(list)
     for draft in drafts:
@@ -118,7 +118,7 @@ def summary(drafts: Sequence[Draft]) -> dict[str, float]:
     second = [
         float(measures.meets_itself(draft.text, draft.probe.words))
         for draft in drafts
-        if "story" in draft.probe.form
+        if "story" in draft.probe.form and draft.probe.words
     ]
     error = {"error": stdev(by_prompt) / len(by_prompt) ** 0.5} if len(by_prompt) > 1 else {}
     return {

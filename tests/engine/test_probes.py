@@ -25,6 +25,9 @@ def test_a_story_whose_hero_comes_in_twice_is_found() -> None:
     assert measures.meets_itself(begun + "A pirate came in and dripped on the carpet.", ["pirate"])
     assert measures.meets_itself(begun + "The pirate gave the pirate dry socks.", ["pirate"])
     assert measures.meets_itself(begun + "Then an old pirate came in.", ["shy", "pirate"])
+    assert measures.meets_itself("A shy pirate met a pirate by the sea.", ["pirate"])
+    assert measures.meets_itself(begun + "The pirate sang low, the pirate sang very high.", ["pirate"])
+    assert measures.meets_itself("A carpet was alone. Then a carpet came in.", ["carpet"])  # a held-out noun
     assert not measures.meets_itself(begun + "A cat came in. The pirate gave the cat dry socks.", ["pirate"])
     assert not measures.meets_itself("Our Ana was alone. Then a pirate came in.", ["Ana", "pirate"])
     told = (e for e in corpus.draw(3000, seed=3, stand_ins=False) if "story" in e.form)
@@ -87,6 +90,7 @@ def test_the_subject_counts_where_one_was_asked_for() -> None:
     assert found["subject"] == 0.5
     assert found["faultless"] == pytest.approx(0.75)  # of the two prompts' shares, a half and one
     assert found["error"] == pytest.approx(0.25)
+    assert "second hero" not in found
     alone = evaluate.summary(drafts[2:])
     assert "subject" not in alone
     assert "error" not in alone

@@ -2,11 +2,11 @@
 
 A uniform-diffusion model fixes its most certain positions first. If sentences of one slot differ in
 length, a full stop becomes likely at a place where no sentence can end, is accepted, and the rest is
-bent to fit. So every alternative of a slot is brought to one length: words in [brackets] are kept or
-dropped until the sentence has exactly as many tokens as asked. They are for slots of varying length only:
-where either of two may be kept, the words between stand in two places, and drafts stumble ("go on on
-together"). Of words/joined/so one is drawn: a model chooses single words far more evenly than whole
-sentences, so they are what makes its drafts differ.
+bent to fit. So all alternatives of a slot are equally long. Words in [brackets] may be kept or dropped,
+but only in sentences whose length nobody asks for (blanks): where a slot could keep either of two, the
+words between would stand in two places, and drafts stumbled ("go on on together"). Of words/joined/so
+one is drawn: a model chooses single words far more evenly than whole sentences, so they are what makes
+its drafts differ.
 """
 
 from __future__ import annotations

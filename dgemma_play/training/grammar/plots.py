@@ -70,11 +70,13 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
     kin = words.subjects()[hero][0]
     mates = tuple(kin.members) if rng.random() < 0.5 else friends()
     adjectives, places, things = words.everywhere()
+    friend = words.draw(rng, tuple(mate for mate in mates if mate != hero))
+    pool = things if rng.random() < _BORROWED else kin.things
     return Cast(
         hero=hero,
         adjective=rng.choice(adjectives if rng.random() < _BORROWED else kin.adjectives),
-        friend=words.draw(rng, tuple(mate for mate in mates if mate != hero)),
-        thing=rng.choice(things if rng.random() < _BORROWED else kin.things),
+        friend=friend,
+        thing=rng.choice([thing for thing in pool if not {hero, friend} & set(thing.split())]),
         place=rng.choice(places if rng.random() < _BORROWED else kin.places),
     )
 

@@ -1,8 +1,8 @@
 """Lines of haiku and couplets.
 
-A haiku cannot be stretched with optional words, its syllables are counted. So the length in tokens of
-each of its lines is a fixed function of the topic: positions are certain given the prompt. Couplets rhyme
-by family: any tail with any second line of it.
+The syllables of a haiku are counted, not its tokens. So the length in tokens of each of its lines is a
+fixed function of the topic: positions are certain given the prompt. Couplets rhyme by family: any tail
+with any second line of it.
 """
 
 from __future__ import annotations
