@@ -16,13 +16,13 @@ _TWO_TOPICS = 0.12  # share of the rhymed verses about two things
 _UNKNOWN_SUBJECT = 0.04  # share of stories and verses asked about a word that nobody knows
 _BY_NAME = 0.12  # share of stories and verses about somebody by name
 _RELATIVE = 0.15  # share of the heroes of stories of whom more is said, that changes nothing
-_RELATIVES = frozenset(
+_FAMILY = frozenset(
     (
         *("mother", "father", "grandmother", "grandfather", "sister", "brother"),
         *("aunt", "uncle", "cousin", "daughter", "son", "neighbor", "friend"),
     )
 )
-_MY_RELATIVE = 20  # how often a story is about *my* mother, in the scale of `_story_subject`
+_MY_FAMILY = 20  # how often a story is about *my* mother, in the scale of `_story_subject`
 _CHILDREN = {"she": "girl", "he": "boy"}
 _OWNERS = (
     "aunt's",
@@ -102,7 +102,7 @@ def _story_subject(rng: random.Random, cast: Cast) -> tuple[str, tuple[str, ...]
         (30, hero, (cast.hero,)),
         (6, cast.hero, (cast.hero,)),
         (6, f"the {cast.hero}", (cast.hero,)),
-        (_MY_RELATIVE if cast.hero in _RELATIVES else 7, f"my {cast.hero}", (cast.hero,)),
+        (_MY_FAMILY if cast.hero in _FAMILY else 7, f"my {cast.hero}", (cast.hero,)),
         (18, article(f"{cast.adjective} {cast.hero}"), (cast.hero, cast.adjective)),
         (18, f"{hero} and {article(cast.friend)}", (cast.hero, cast.friend)),
         (4, f"{hero} who meets {article(cast.friend)}", (cast.hero, cast.friend)),
