@@ -10,7 +10,7 @@ from dgemma_play.training.grammar.example import Example
 
 # Each form's generator and its weight among the examples.
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
-    "story": (longforms.story, 0.30),
+    "story": (longforms.story, 0.34),
     "long story": (longforms.long_story, 0.06),
     "haiku": (longforms.haiku, 0.24),
     "couplet": (longforms.couplet, 0.12),
@@ -25,7 +25,7 @@ FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "riddle": (shortforms.riddle, 0.03),
     "chat": (shortforms.chat, 0.09),
     "blank": (blanks.blank, 0.23),
-    "code": (shortforms.code, 0.17),
+    "code": (shortforms.code, 0.20),
 }
 
 
