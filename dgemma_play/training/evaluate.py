@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -23,7 +24,10 @@ from dgemma_play.training import corpus, measures, probes, readability
 from dgemma_play.training import infill as infilling
 from dgemma_play.training.probes import Probe
 
-_CORPUS_TEXTS = 60_000  # whose runs of three tokens count as familiar
+_CORPUS_TEXTS = 240_000  # whose runs of three tokens count as familiar
+_NOVELTY_TEXTS = 60_000  # of them, whose sentences and runs of five a draft may repeat
+_HELD_OUT_TEXTS = 600
+_AT_BEST_TEXTS = 4_000
 _TABLES = ("kinds", "forms", "english", "infill", "steps", "samplers", "diversity", "speed", "samples")
 # The end temperature follows the start; 48 passes at most.
 _SAMPLERS: dict[str, dict[str, Any]] = {
@@ -64,6 +68,11 @@ class Draft:
         return self.kept and self.formed and self.familiar == 1.0
 
 
+def familiar_runs(seed: int) -> measures.Familiar:
+    """The runs of a corpus sample; without stand-ins, with which any word would be familiar as a hero."""
+    return measures.Familiar(corpus.draw(_CORPUS_TEXTS, seed, stand_ins=False))
+
+
 class Judge:
     """A loaded checkpoint, the corpus that its texts are held against, and an n-gram model of English."""
 
@@ -72,14 +81,29 @@ class Judge:
         torch.set_num_threads(1)
         self.loaded: Any = load(checkpoint, precision="fp32", device="cpu")
         self.drafts = drafts
-        # Without stand-ins, with which any word would be familiar as a hero.
-        answers = [example.answer for example in corpus.draw(_CORPUS_TEXTS, seed=11, stand_ins=False)]
-        self.familiar = measures.Familiar(answers)
-        self.familiar_fives = measures.Familiar(answers, size=5)
-        self.corpus_sentences = {sentence for text in answers for sentence in measures.sentences(text)}
-        self.held_out = corpus.draw(600, seed=12, stand_ins=False)
+        self.familiar = familiar_runs(seed=11)
+        novel = corpus.draw(_NOVELTY_TEXTS, seed=11, stand_ins=False)
+        self.familiar_fives = measures.Familiar(novel, size=5)
+        self.corpus_sentences = {part for one in novel for part in measures.sentences(one.answer)}
+        self.held_out = corpus.draw(_HELD_OUT_TEXTS, seed=12, stand_ins=False)
         self.english = readability.NgramModel.load()
         self._written: dict[tuple[Probe, tuple[tuple[str, Any], ...]], list[Draft]] = {}
+
+    @cached_property
+    def at_best(self) -> dict[str, float]:
+        """Per form the share (0-1) of the corpus' own new texts that are faultless, i.e. familiar throughout.
+
+        Their form and subject are right by construction. A refusal is a text of small talk.
+        """
+        found: dict[str, list[float]] = defaultdict(list)
+        for one in corpus.draw(_AT_BEST_TEXTS, seed=13, stand_ins=False):
+            found[one.form].append(float(self.familiar.share(one.answer, one.form) == 1))
+        shares = {form: mean(values) for form, values in found.items()}
+        return shares | {"refusal": shares["chat"]}
+
+    def summary(self, drafts: Sequence[Draft]) -> dict[str, float]:
+        """See `summary`; and the faultless share that the corpus' own texts of these forms would have."""
+        return summary(drafts) | {"at best": mean(self.at_best[draft.probe.form] for draft in drafts)}
 
     def write(
         self, prompt: str, drafts: int, seed: int = 100, **settings: Any
@@ -97,7 +121,7 @@ class Judge:
         if key not in self._written:
             texts, passes = self.write(probe.prompt, self.drafts, **dict(settings))
             self._written[key] = [
-                Draft(probe, text, used, self.familiar.share(text))
+                Draft(probe, text, used, self.familiar.share(text, probe.form))
                 for text, used in zip(texts, passes, strict=True)
             ]
         return self._written[key]
@@ -144,12 +168,12 @@ def kinds(judge: Judge) -> dict[str, dict[str, float]]:
     rows = {}
     for group in (probes.SEEN, probes.PARAPHRASED):
         drafts, kind = judge.ask(group), group[0].kind
-        rows[kind] = summary(drafts)
-        rows[f"{kind}, no code or blanks"] = summary(
+        rows[kind] = judge.summary(drafts)
+        rows[f"{kind}, no code or blanks"] = judge.summary(
             [draft for draft in drafts if draft.probe.form not in ("code", "blank")]
         )
     for group in (probes.HELD_OUT, probes.UNKNOWN):
-        rows[group[0].kind] = summary(judge.ask(group))
+        rows[group[0].kind] = judge.summary(judge.ask(group))
     return rows
 
 
@@ -194,13 +218,13 @@ def forms(judge: Judge) -> dict[str, dict[str, float]]:
     groups: dict[str, list[Draft]] = defaultdict(list)
     for draft in judge.ask((*probes.SEEN, *probes.PARAPHRASED)):
         groups[f"{draft.probe.form}, {draft.probe.kind}"].append(draft)
-    return {name: summary(drafts) for name, drafts in groups.items()}
+    return {name: judge.summary(drafts) for name, drafts in groups.items()}
 
 
 def steps(judge: Judge) -> dict[str, dict[str, float]]:
     """By the most passes allowed, seen wordings."""
     return {
-        f"{cap} passes": summary(judge.ask(probes.SEEN, **({} if cap == 48 else {"steps": cap})))
+        f"{cap} passes": judge.summary(judge.ask(probes.SEEN, **({} if cap == 48 else {"steps": cap})))
         for cap in (4, 8, 16, 32, 48)
     }
 
@@ -208,7 +232,7 @@ def steps(judge: Judge) -> dict[str, dict[str, float]]:
 def samplers(judge: Judge) -> dict[str, dict[str, float]]:
     """By sampler settings, seen wordings; with the diversity of 16 drafts of each of five prompts."""
     return {
-        name: summary(judge.ask(probes.SEEN, **settings)) | _mean_diversity(judge, settings)
+        name: judge.summary(judge.ask(probes.SEEN, **settings)) | _mean_diversity(judge, settings)
         for name, settings in _SAMPLERS.items()
     }
 

@@ -12,8 +12,10 @@ from functools import cache
 
 from dgemma_play.training import readability
 from dgemma_play.training.grammar import elastic, snippets, tables, verses, words
-from dgemma_play.training.grammar.example import holds
+from dgemma_play.training.grammar.example import Example, holds
 from dgemma_play.training.grammar.verses import last_word
+
+_VERSE = ("haiku", "couplet", "poem")
 
 
 def kept(text: str, asked: Sequence[str]) -> bool:
@@ -157,19 +159,25 @@ class Familiar:
     corpus has. It says nothing about sense, and a new but correct wording counts against a text too.
     """
 
-    def __init__(self, texts: Iterable[str], size: int = 3) -> None:
-        """Collect the runs of a corpus."""
-        self._classes, self._size = _classes(), size
-        self._runs = {run for text in texts for run in self._split(text)}
+    def __init__(self, examples: Iterable[Example], size: int = 3) -> None:
+        """Collect the runs of a corpus' answers."""
+        self._size = size
+        self._classes = _classes()
+        self._verse_classes = _topic_classes() | self._classes
+        self._runs = {run for one in examples for run in self._split(one.answer, one.form)}
 
-    def share(self, text: str) -> float:
-        """Share of a text's runs that the corpus has, 0-1; an empty text has none."""
-        runs = self._split(text)
+    def share(self, text: str, form: str = "") -> float:
+        """Share of a text's runs that the corpus has, 0-1; an empty text has none.
+
+        In verse the topics are a class, too: elsewhere *home*, *love* or *sleep* are other words as well.
+        """
+        runs = self._split(text, form)
         return sum(run in self._runs for run in runs) / len(runs) if runs else 0.0
 
-    def _split(self, text: str) -> list[tuple[str, ...]]:
+    def _split(self, text: str, form: str) -> list[tuple[str, ...]]:
+        classes = self._verse_classes if form in _VERSE else self._classes
         tokens = [token.strip(" ").lower() for token in elastic.split(text)]
-        tokens = ["<start>", *(self._classes.get(token, token) for token in tokens), "<end>"]
+        tokens = ["<start>", *(classes.get(token, token) for token in tokens), "<end>"]
         return list(zip(*(tokens[i:] for i in range(self._size)), strict=False)) if text.strip() else []
 
 
@@ -183,6 +191,12 @@ def _classes() -> dict[str, str]:
             adjective, noun = thing.split()
             classes |= {adjective: "<adjective>", noun: "<noun>"}
     return classes | {"a": "<a>", "an": "<a>"}
+
+
+def _topic_classes() -> dict[str, str]:
+    """*The sea* is a noun like any other, *winter* one that has no article."""
+    topics = words.plain_topics().items()
+    return {topic.lower(): "<bare>" if phrase == topic else "<noun>" for topic, (phrase, _) in topics}
 
 
 def sentences(text: str) -> list[str]:

@@ -10,35 +10,37 @@ import pytest
 from dgemma_play import Settings, Trace, denoise
 from dgemma_play.training import corpus, measures
 
-PROMPTS = (
-    "Write a short story about a fox.",
-    "tell me a story about a pirate",
-    "Write a haiku about rain.",
-    "Write a poem about the moon.",
-    "Write a dialogue between a cat and a mouse.",
-    "a birthday wish for Noah",
-)
+PROMPTS = {
+    "Write a short story about a fox.": "story",
+    "tell me a story about a pirate": "story",
+    "Write a haiku about rain.": "haiku",
+    "Write a poem about the moon.": "poem",
+    "Write a dialogue between a cat and a mouse.": "dialogue",
+    "a birthday wish for Noah": "greeting",
+}
+DRAFTS = 4
 
 
 @pytest.fixture(scope="module")
 def familiar() -> measures.Familiar:
     """Which runs of three tokens stand in texts of the training grammar."""
-    return measures.Familiar(example.answer for example in corpus.draw(12_000, seed=21, stand_ins=False))
+    return measures.Familiar(corpus.draw(12_000, seed=21, stand_ins=False))
 
 
 def texts(loaded: Any, **settings: Any) -> list[str]:
-    """Four drafts of each prompt."""
+    """The drafts of each prompt."""
     return [
         text
         for prompt in PROMPTS
-        for text in Trace.record(denoise(loaded, prompt, Settings(drafts=4, seed=9, **settings))).texts
+        for text in Trace.record(denoise(loaded, prompt, Settings(drafts=DRAFTS, seed=9, **settings))).texts
     ]
 
 
 def test_the_score_at_4_steps_is_below_that_at_32_by_more_than_two_standard_errors(
     loaded: Any, familiar: measures.Familiar
 ) -> None:
-    few, many = ([familiar.share(text) for text in texts(loaded, steps=steps)] for steps in (4, 32))
+    forms = [form for form in PROMPTS.values() for _ in range(DRAFTS)]
+    few, many = (list(map(familiar.share, texts(loaded, steps=steps), forms)) for steps in (4, 32))
     error = (stdev(few) ** 2 / len(few) + stdev(many) ** 2 / len(many)) ** 0.5
     assert mean(many) - mean(few) > 2 * error
 

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from dgemma_play.checkpoints import ASSETS
 from dgemma_play.training import corpus, evaluate, measures, probes, tokenizer
 from dgemma_play.training.grammar import shortforms, snippets, tables, words
+from dgemma_play.training.grammar.example import Example
 
 
 def embedded_tokenizer() -> PreTrainedTokenizerFast:
@@ -94,6 +95,20 @@ def test_the_subject_counts_where_one_was_asked_for() -> None:
     alone = evaluate.summary(drafts[2:])
     assert "subject" not in alone
     assert "error" not in alone
+
+
+def test_topics_are_a_class_in_verse_alone() -> None:
+    """Elsewhere *home*, *love* and *sleep* are other words as well."""
+    familiar = measures.Familiar(
+        [
+            Example("haiku", "", "I wait for winter"),
+            Example("story", "", "The fox went home. We love it. They will sleep."),
+        ]
+    )
+    assert familiar.share("I wait for coffee", "haiku") == 1
+    assert familiar.share("I wait for coffee", "story") < 1
+    assert familiar.share("The fox went home. We love it. They will sleep.", "story") == 1
+    assert familiar.share("The fox went butter. We ketchup it. They will cheese.", "story") < 0.7
 
 
 def test_code_solves_its_task_whatever_its_names() -> None:
