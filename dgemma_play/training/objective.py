@@ -6,7 +6,8 @@ tempered guess, starts from pure noise, and noise that is *ordered by confidence
 sampler keeps the positions it is surest of, so in some examples a first pass ranks them. So are its
 mistakes, which uniform noise hardly ever shows. Positions are drawn apart from each other, hence a word
 may be accepted in two places at once: some of the noise *echoes* what stands elsewhere. And where the
-first pass is sure, the second canvas has what it chose, right or wrong, not the clean token.
+first pass is sure, the second canvas has what it chose, right or wrong, not the clean token. A run may also
+practise on canvases that the sampler really met: see `practice`.
 
 Shapes: B examples, P prompt positions, C canvas positions.
 """
@@ -19,12 +20,13 @@ import torch
 from torch import Tensor
 
 from dgemma_play.training.forward import TrainingForward
+from dgemma_play.training.passes import Passes
 from dgemma_play.training.tokenizer import PAD
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Shares and levels of the noise."""
+    """Shares of the steps and examples, levels of the noise."""
 
     self_conditioning: float = 0.5
     pure_noise: float = 0.5  # of the passes without self-conditioning
@@ -36,6 +38,7 @@ class Recipe:
     balance: float = 0.01  # weight of the router's balance loss
     # Tokens the loss compares, if a batch has fewer targets, as on a CPU: see `forward.draw_candidates`.
     candidates: int = 2048
+    practice: float = 0.3  # of the steps, where there are passes of the model's own drafts
     power: float = 0.65  # t = u**power: below 1 means more weight on high noise, where choices are made
 
 
@@ -86,6 +89,20 @@ def loss(
             canvas, soft = _first_pass(forward, before, targets, canvas, level, recipe)
     hidden = forward(before, canvas, padding, soft)
     return forward.loss(hidden, targets, recipe.candidates) + recipe.balance * hidden.balance
+
+
+def practice_loss(forward: TrainingForward, own: Passes, recipe: Recipe) -> Tensor:
+    """Loss of passes of the model's own drafts, ids as int64 (see `practice`); router balance included.
+
+    What is fed back comes from the weights as they are now, and from a pass that had no feedback itself,
+    as in `loss`.
+    """
+    padding = own.prompts == PAD
+    with torch.no_grad():
+        hidden = forward(own.prompts, own.previous, padding)
+        soft, _, _ = forward.soft(hidden, own.temperatures[:, None, None])
+    hidden = forward(own.prompts, own.canvases, padding, soft)
+    return forward.loss(hidden, own.targets, recipe.candidates) + recipe.balance * hidden.balance
 
 
 def _first_pass(

@@ -16,6 +16,7 @@ import argparse
 import os
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,11 @@ from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 from transformers import DiffusionGemmaForBlockDiffusion, PreTrainedTokenizerFast
 
-from dgemma_play.training import corpus, model, objective, tokenizer
+from dgemma_play.training import corpus, model, objective, passes, tokenizer
 from dgemma_play.training.forward import TrainingForward
 from dgemma_play.training.gossip import Gossip
 from dgemma_play.training.optim import Muon
+from dgemma_play.training.passes import Passes
 
 _REPORT_STEPS = 250
 _GOSSIP_STEPS = 10
@@ -56,6 +58,7 @@ class Plan:
     compiled: bool = True
     resume: bool = False
     start: Path | None = None
+    practice: Sequence[Path] = ()  # files of passes: see `practice`
     recipe: objective.Recipe = field(default_factory=objective.Recipe)
 
     def rate(self, progress: float, step: int) -> float:
@@ -74,6 +77,7 @@ class Trainer:
         times = plan.batch or (_GPU_BATCH if device.type == "cuda" else 1)
         self.buckets = [_on(device, bucket, times) for bucket in buckets]
         self.held_out = _on(device, held_out, times)
+        self.practice = [group.to(device) for group in passes.load(plan.practice, self.tokenizer)]
         torch.manual_seed(plan.seed)  # the same start in every process
         self.model: Any = model.create(len(self.tokenizer))
         if plan.start is not None:
@@ -104,25 +108,36 @@ class Trainer:
                 objective.loss(
                     self.forward, rows, bucket.prompt, self.plan.recipe, self_conditioned
                 ).backward()
+        for group in self.practice:
+            objective.practice_loss(self.forward, self._some(group), self.plan.recipe).backward()
         self._clear()
 
     def train_step(self) -> Tensor:
         """One step on one batch; returns its loss in nats, 0-d on the device: nobody waits for it here."""
-        bucket, rows = self._batch()
         rate = self.plan.rate(self.progress, self.step)
         for optimiser in (self.muon, self.adam):
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * rate
-        self_conditioned = self.rng.random() < self.plan.recipe.self_conditioning
-        loss = objective.loss(self.forward, rows, bucket.prompt, self.plan.recipe, self_conditioned)
+        loss, seen = self._loss()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.muon.step()
         self.adam.step()
         self._clear()
         self.step += 1
-        self.seen += len(rows)
+        self.seen += seen
         return loss.detach()
+
+    def _loss(self) -> tuple[Tensor, int]:
+        """Loss of the next batch, and of how many examples it is."""
+        recipe = self.plan.recipe
+        if self.practice and self.rng.random() < recipe.practice:
+            shares = [len(group) / self._batch_of(group) for group in self.practice]
+            own = self._some(*self.rng.choices(self.practice, shares))
+            return objective.practice_loss(self.forward, own, recipe), len(own)
+        bucket, rows = self._batch()
+        self_conditioned = self.rng.random() < recipe.self_conditioning
+        return objective.loss(self.forward, rows, bucket.prompt, recipe, self_conditioned), len(rows)
 
     def scores(self) -> str:
         """Cross-entropy and accuracy on held-out canvases at four noise levels, as one line."""
@@ -199,6 +214,16 @@ class Trainer:
             self._order[index] = torch.randperm(len(bucket.rows)).to(self.device)
         chosen, self._order[index] = self._order[index].tensor_split([bucket.batch])
         return bucket, bucket.rows[chosen].long()
+
+    def _some(self, group: Passes) -> Passes:
+        """A batch of passes, drawn at random."""
+        size = (self._batch_of(group),)
+        return group.select(torch.randint(len(group), size, device=self.device))
+
+    def _batch_of(self, group: Passes) -> int:
+        """As many passes as the corpus has rows of their shape in a batch."""
+        shape = (group.width, group.canvases.shape[1])
+        return next(bucket.batch for bucket in self.buckets if (bucket.prompt, bucket.canvas) == shape)
 
     def _clear(self) -> None:
         # None rather than zero: a weight that a step does not reach keeps its momentum untouched.
@@ -285,6 +310,13 @@ def parse(arguments: list[str] | None = None) -> Plan:
     parser.add_argument("--batch", type=int, help="times the usual batches, by default 1, on a GPU 24")
     parser.add_argument("--no-compile", dest="compiled", action="store_false")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's state")
+    parser.add_argument(
+        "--practice",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="files of own passes, see `practice`; again with --resume",
+    )
     parser.add_argument("--from", dest="start", type=Path, help="start from this checkpoint's weights")
     return Plan(**vars(parser.parse_args(arguments)))
 
