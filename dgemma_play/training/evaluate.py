@@ -11,7 +11,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import mean, stdev
@@ -22,6 +22,7 @@ import torch
 from dgemma_play import Settings, Trace, denoise, load
 from dgemma_play.training import corpus, measures, probes, readability
 from dgemma_play.training import infill as infilling
+from dgemma_play.training.grammar.example import Example
 from dgemma_play.training.probes import Probe
 
 _CORPUS_TEXTS = 240_000  # whose runs of three tokens count as familiar
@@ -183,27 +184,33 @@ def english(judge: Judge) -> dict[str, dict[str, float]]:
     Code is left out: `best: best` is right there.
     "Novel" is the share of sentences that do not stand verbatim in a corpus sample.
     """
-    written = [draft.text for draft in judge.ask(probes.SEEN) if draft.probe.form != "code"]
-    corpus_texts = [example.answer for example in judge.held_out if example.form != "code"]
-    books = list(readability.held_out())
+    drafts = [draft for draft in judge.ask(probes.SEEN) if draft.probe.form != "code"]
+    written = [Example(draft.probe.form, draft.probe.prompt, draft.text) for draft in drafts]
+    corpus_texts = [example for example in judge.held_out if example.form != "code"]
+    books = [Example("", "", text) for text in readability.held_out()]
     groups = {
         "the model's drafts": written,
-        "the same, words shuffled": [readability.shuffled(text) for text in written],
+        "the same, words shuffled": _shuffled(written),
         "held-out corpus": corpus_texts,
         "held-out children's books": books,
-        "the same books, words shuffled": [readability.shuffled(text) for text in books],
+        "the same books, words shuffled": _shuffled(books),
     }
-    return {name: _english(judge, [text for text in texts if text]) for name, texts in groups.items()}
+    return {name: _english(judge, [one for one in found if one.answer]) for name, found in groups.items()}
 
 
-def _english(judge: Judge, texts: list[str]) -> dict[str, float]:
+def _shuffled(examples: Iterable[Example]) -> list[Example]:
+    return [replace(one, answer=readability.shuffled(one.answer)) for one in examples]
+
+
+def _english(judge: Judge, examples: Sequence[Example]) -> dict[str, float]:
+    texts = [one.answer for one in examples]
     found = [sentence for text in texts for sentence in measures.sentences(text)]
     return {
         "dictionary": readability.dictionary_share(" ".join(texts)),
         "doubled": mean(map(readability.doubled_share, texts)),
         "perplexity": judge.english.perplexity(texts),
-        "corpus runs of 3": mean(map(judge.familiar.share, texts)),
-        "of 5": mean(map(judge.familiar_fives.share, texts)),
+        "corpus runs of 3": mean(judge.familiar.share(one.answer, one.form) for one in examples),
+        "of 5": mean(judge.familiar_fives.share(one.answer, one.form) for one in examples),
         "novel": mean(float(sentence not in judge.corpus_sentences) for sentence in found),
     }
 

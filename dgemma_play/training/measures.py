@@ -166,7 +166,7 @@ class Familiar:
         self._verse_classes = _topic_classes() | self._classes
         self._runs = {run for one in examples for run in self._split(one.answer, one.form)}
 
-    def share(self, text: str, form: str = "") -> float:
+    def share(self, text: str, form: str) -> float:
         """Share of a text's runs that the corpus has, 0-1; an empty text has none.
 
         In verse the topics are a class, too: elsewhere *home*, *love* or *sleep* are other words as well.
