@@ -7,7 +7,8 @@ half-way to the other's latest. Nobody waits, so a busy core does not stall the 
 The run folder holds the corpus, `state.<process>.pt` (weights, optimisers, clock, generators) and
 `checkpoint/`.
 `--resume` goes on from the state; with larger `--minutes` it trains further. `--from` starts from the
-weights of a finished checkpoint, whose tokens keep their rows wherever they stand in the new vocabulary.
+weights of a finished checkpoint, whose tokens keep their rows wherever they stand in the new vocabulary. With
+`--practice` a part of the steps is on passes of a model's own drafts: see `practice`.
 """
 
 from __future__ import annotations
