@@ -253,12 +253,13 @@ def _diversity(texts: Sequence[str]) -> dict[str, float]:
     return {
         f"openings of {len(texts)}": measures.openings(texts),
         f"unique of {len(texts)}": len(set(texts)),
+        f"apart of {len(texts)}": len(measures.apart(texts)),
         "distinct-2": readability.distinct(texts),
     }
 
 
 def diversity(judge: Judge) -> dict[str, dict[str, float]]:
-    """16 drafts of one prompt."""
+    """16 drafts of one prompt; *apart* are those that share no phrase with one before (`measures.apart`)."""
     return {prompt: _diversity(judge.write(prompt, 16)[0]) for prompt in probes.DIVERSITY}
 
 

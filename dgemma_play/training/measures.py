@@ -204,6 +204,25 @@ def sentences(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"(?<=[.!?])\s+|\n", text) if part.strip()]
 
 
+def apart(texts: Sequence[str], size: int = 5) -> list[int]:
+    """Which texts share no phrase with a chosen one before them; the first is always chosen.
+
+    A phrase is a sentence, a line, or a run of `size` words within one: what a reader of several drafts
+    notices.
+    """
+    chosen: list[int] = []
+    said: set[tuple[str, ...]] = set()
+    for index, text in enumerate(texts):
+        found: set[tuple[str, ...]] = set()
+        for sentence in sentences(text):
+            spoken = readability.words(sentence)
+            found |= {tuple(spoken), *zip(*(spoken[i:] for i in range(size)), strict=False)}
+        if said.isdisjoint(found):
+            chosen.append(index)
+            said |= found
+    return chosen
+
+
 def openings(texts: Sequence[str], count: int = 4) -> int:
     """In how many ways texts begin: different first `count` words."""
     return len({tuple(readability.words(text)[:count]) for text in texts})

@@ -4,8 +4,9 @@ Noise around a clean text is not what a sampler meets. Its canvases hold what th
 and some of that has to be taken back. Here the model writes drafts by its own sampler, those without a fault
 are kept, and the canvases on their way are examples whose target is the text that they ended in. This is
 rejection-sampling fine-tuning (Yuan et al. 2023, "Scaling Relationship on Learning Mathematical Reasoning
-with Large Language Models"), of a sampler's passes instead of whole answers. What is right but new to the
-corpus counts as a fault, so that much practice makes texts more alike.
+with Large Language Models"), of a sampler's passes instead of whole answers. By itself it makes drafts more
+alike: what comes often is practised often. So a phrase that several drafts of one prompt have is learnt from
+one of them.
 
     python -m dgemma_play.training.practice --checkpoint runs/a/checkpoint --out runs/practice.pt
     python -m dgemma_play.training.train --from runs/a/checkpoint --practice runs/practice.pt --out runs/b
@@ -40,7 +41,7 @@ _SEED = 21  # of the texts that drafts are held against: others than the evaluat
 
 @dataclass(frozen=True)
 class Practised:
-    """What came of one prompt: the number of drafts, how many were faultless, and the passes of these."""
+    """What came of one prompt: the number of drafts, how many were faultless, and passes to learn from."""
 
     drafts: int
     faultless: int
@@ -80,7 +81,8 @@ def write(loaded: Any, familiar: measures.Familiar, seed: int) -> Iterator[Pract
             and spelt_plainly(loaded, track.text, ids.tolist())
         ]
         prompt = tokenizer.encode_prompt(loaded.tokenizer, example.prompt)
-        found = tuple(group for track in good for group in passes.of_track(track, prompt))
+        learnt = [good[index] for index in measures.apart([track.text for track in good])]
+        found = tuple(group for track in learnt for group in passes.of_track(track, prompt))
         yield Practised(len(trace.tracks), len(good), found)
 
 

@@ -147,6 +147,7 @@ def test_drafts_are_written_and_judged(loaded: Any) -> None:
     for one in written:
         assert one.faultless <= one.drafts
         assert bool(one.passes) == bool(one.faultless)
+        assert len({group.targets[0].numpy().tobytes() for group in one.passes}) <= one.faultless
     nothing: Any = SimpleNamespace(share=lambda text, form: 0.5)
     assert not next(practice.write(loaded, nothing, seed=1)).passes
 

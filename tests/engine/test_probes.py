@@ -111,6 +111,16 @@ def test_topics_are_a_class_in_verse_alone() -> None:
     assert familiar.share("The fox went butter. We ketchup it. They will cheese.", "story") < 0.7
 
 
+def test_texts_are_apart_that_share_no_sentence_line_or_five_words() -> None:
+    first = "The sea by the fence\nA gull forgets where to land\nThe silence gets deep"
+    same_line = "The sea on the roof\nA fish turns over in sleep\nThe silence gets deep"
+    same_words = "On the roof the sea\nWhen a gull forgets where to\nWe row back cleaner"
+    other = "In love with the sea\nA fish turns over in sleep\nSomewhere a door sings"
+    assert measures.apart([first, same_line, same_words, other]) == [0, 3]
+    assert measures.apart(["Who am I? You are.", "What am I? You are."]) == [0]
+    assert measures.apart([]) == []
+
+
 def test_code_solves_its_task_whatever_its_names() -> None:
     assert measures.solves("def f(q):\n    return q % 2 == 0", "is_even")
     assert measures.solves("def keep(them):\n    return [x for x in them if x % 2 == 0]", "keep_even")
