@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("prompt", nargs="?", help="What the drafts should be about.")
     parser.add_argument(
         "--system",
-        help="Said before the prompt: a role, a voice, a rule. The embedded model reads it as a part of the prompt.",
+        help="Said before the prompt: a role, a voice, a rule. The embedded model takes it for prompt.",
     )
     parser.add_argument("--model", default="embedded", help='"embedded", a folder or a name on the Hub.')
     parser.add_argument("--precision", default="auto", help="How weights are kept: auto, fp32, bf16, ...")
