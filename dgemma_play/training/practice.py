@@ -28,12 +28,13 @@ import torch
 from dgemma_play import Settings, Trace, denoise, load
 from dgemma_play.training import grammar, measures, passes, tokenizer
 from dgemma_play.training.evaluate import Draft, familiar_runs
+from dgemma_play.training.grammar import elastic
 from dgemma_play.training.passes import Passes
 from dgemma_play.training.probes import Probe
 from dgemma_play.training.tokenizer import EOS
 
 # Their answers are right or wrong in ways that `Draft.faultless` cannot see without a probe.
-_UNJUDGED = ("blank", "chat", "code")
+_UNJUDGED = ("blank", "code")
 _DRAFTS = 8  # of each prompt
 _SAVE_MINUTES = 5
 _SEED = 21  # of the texts that drafts are held against: others than the evaluation's
@@ -49,8 +50,12 @@ class Practised:
 
 
 def faultless(draft: Draft) -> bool:
-    """Whether a draft may be learnt from: as in the evaluation, and no hero meets itself."""
-    return draft.faultless and not measures.meets_itself(draft.text, draft.probe.words)
+    """Whether a draft may be learnt from: as in the evaluation, *a* and *an* right, and no second hero."""
+    return (
+        draft.faultless
+        and elastic.with_articles(draft.text) == draft.text
+        and not measures.meets_itself(draft.text, draft.probe.words)
+    )
 
 
 def spelt_plainly(loaded: Any, text: str, ids: list[int]) -> bool:

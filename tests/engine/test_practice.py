@@ -121,6 +121,7 @@ def test_a_pass_is_the_engines(loaded: Any) -> None:
         ("A fox sat. A hen came. They ate. They slept.", 0.98, False),
         ("A hen sat. A crow came. They ate. They slept.", 1.0, False),  # the fox is missing
         ("A fox sat. A fox came. They ate. They slept.", 1.0, False),  # it meets itself
+        ("A fox sat. A owl came. They ate. They slept.", 1.0, False),  # an owl
         ("A fox sat.", 1.0, False),  # no story yet
     ],
 )
