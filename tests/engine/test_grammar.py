@@ -210,13 +210,17 @@ def test_a_greeting_may_be_for_two() -> None:
     assert all(" and ".join(e.asked) in e.answer and " and ".join(e.asked) in e.prompt for e in for_two)
 
 
-def test_a_greeting_without_a_name_is_to_a_friend_or_to_friends() -> None:
+def test_a_greeting_without_a_name_is_to_uncle_to_a_friend_or_to_friends() -> None:
     rng = random.Random(0)
     examples = [shortforms.greeting(rng) for _ in range(500)]
+    relatives = [e for e in examples if set(e.asked) & {"aunt", "uncle", "grandmother", "boss"}]
+    assert relatives
+    assert all(holds(text, *e.asked) for e in relatives for text in (e.prompt, e.answer))
     called = Counter(
         word for e in examples if not e.asked for word in ("friend", "friends") if holds(e.answer, word)
     )
     assert called["friend"] > called["friends"] > 10
+    assert shortforms._called("my son broke our neighbor's window") == "friend"  # for whom is it?
 
 
 def test_a_story_about_somebody_by_name_is_about_our_ana_and_one_about_my_fox_about_my_fox() -> None:
@@ -265,8 +269,8 @@ def test_a_companion_whom_nobody_asked_for_is_a_well_known_person_or_animal_and_
         met = Counter(plots.settle(rng, plots.draw_cast(rng, hero), ()).friend for _ in range(400))
         assert hero not in met
         assert all(words.is_common(one) and words.pronouns(one)["s"] != "it" for one in met)
-        assert len(met) > 40
-        assert max(met.values()) < 60
+        assert 20 < len(met) < 40
+        assert max(met.values()) < 90
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from dgemma_play.training.grammar.elastic import article, fit, takes_an
 # Tokens per sentence, full stop included: 61 together, 62 with the end-of-text token, of a canvas of 64.
 LENGTHS = (16, 11, 12, 11, 11)
 SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
-_ALIKE = 4  # companions of a hero's kin: where there are fewer, half of its stories are not left to them
+_ALIKE, _OTHERS = 5, 2  # so many of a hero's kin, and of every other kin, come along unasked
 _NO_STRANGERS = ("friend", "page", "swallow", "twin")  # "A twin came by" needs more words.
 _BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
 
@@ -82,22 +82,31 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
 
 
 @cache
-def companions() -> tuple[str, ...]:
-    """Whom a hero meets unasked: the persons and animals that people ask for most and that take *a*."""
-    known = (noun for noun in friends() if words.is_common(noun) and words.pronouns(noun)["s"] != "it")
-    return tuple(noun for noun in known if not takes_an(noun) and noun not in _NO_STRANGERS)
+def companions(kin_size: int) -> tuple[str, ...]:
+    """Whom a hero meets unasked: of each kin the persons and animals most asked for, if they take *a*."""
+    taken = []
+    for kin in words.kins().values():
+        known = (noun for noun in kin.members if noun in friends() and words.is_common(noun))
+        fitting = [
+            noun
+            for noun in known
+            if words.pronouns(noun)["s"] != "it" and not takes_an(noun) and noun not in _NO_STRANGERS
+        ]
+        taken += fitting[:kin_size]
+    return tuple(taken)
 
 
 def settle(rng: random.Random, cast: Cast, asked: Container[str]) -> Cast:
     """The cast, where the prompt has not `asked` for them, with a companion and an adjective that takes *a*.
 
     A draft settles on an article before it settles on the word behind it (all things take *a*); and where any
-    of a thousand nouns may come next, a small model is surer of the hero again.
+    of a hundred nouns may come next, a small model at a low temperature is surer of the hero again.
     """
     if cast.friend not in asked:
-        others = [other for other in companions() if other != cast.hero]
-        alike = [other for other in others if other in words.subjects()[cast.hero][0].members]
-        near = len(alike) >= _ALIKE and rng.random() < 0.5
+        kin = words.subjects()[cast.hero][0].members
+        alike = [other for other in companions(_ALIKE) if other in kin and other != cast.hero]
+        others = [other for other in companions(_OTHERS) if other != cast.hero]
+        near = len(alike) > _OTHERS and rng.random() < 0.5
         cast = replace(cast, friend=rng.choice(alike if near else others))
     while takes_an(cast.adjective) and cast.adjective not in asked:
         cast = replace(cast, adjective=draw_cast(rng, cast.hero).adjective)

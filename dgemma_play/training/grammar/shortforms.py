@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from functools import partial
+import re
+from functools import cache, partial
 
 from dgemma_play.training.grammar import snippets, tables, words
 from dgemma_play.training.grammar.elastic import (
@@ -53,12 +54,12 @@ RECIPE_TOKENS = (11, 8, 8)
 
 
 def greeting(rng: random.Random) -> Example:
-    """A greeting, wish, note or farewell; an unknown name, or none, becomes `friend` or `friends`."""
+    """A greeting, wish, note or farewell. An unknown name becomes `friend`; for none see `_unnamed`."""
     table = tables.read("greetings")
     kind = rng.choice((*_ASKED_MOST * 2, *table))
     if rng.random() < _NO_NAME:
         prompt, called = _unnamed(rng, kind)
-        asked = ()
+        asked = (called,) if called in _addresses() else ()
     else:
         known = rng.random() > _UNKNOWN_NAME
         about = rng.choice(words.names()) if known else invented_word(rng).capitalize()
@@ -87,12 +88,25 @@ def _greet(rng: random.Random, kind: str, about: str, one: bool) -> str:
 def _unnamed(rng: random.Random, kind: str) -> tuple[str, str]:
     """A request for a greeting to somebody without a name, and what the greeting calls them."""
     several = rng.random() < _SEVERAL
-    called = "friends" if several else "friend"
     heading = f"{kind} unnamed" + " plural" * several
     if heading in tables.read("asks") and rng.random() < _UNNAMED:
-        return in_other_words(rng, heading, ""), called
-    persons = tables.read("lists")["several persons" if several else "one person"][0]
-    return _greet(rng, kind, rng.choice(persons), one=not several), called
+        prompt = in_other_words(rng, heading, "")
+    else:
+        persons = tables.read("lists")["several persons" if several else "one person"][0]
+        prompt = _greet(rng, kind, rng.choice(persons), one=not several)
+    return prompt, "friends" if several else _called(prompt)
+
+
+def _called(prompt: str) -> str:
+    """What the one person of a prompt is called: *my uncle* `uncle`, *my wife* `darling`, others `friend`."""
+    addresses = _addresses()
+    meant = {addresses[word] for word in re.findall(r"[a-z]+", prompt.lower()) if word in addresses}
+    return meant.pop() if len(meant) == 1 else "friend"
+
+
+@cache
+def _addresses() -> dict[str, str]:
+    return tables.pairs(tables.read("lists")["addresses"][0])
 
 
 def name(rng: random.Random) -> Example:
