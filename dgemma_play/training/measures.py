@@ -6,10 +6,8 @@ Measures that know nothing of it stand in `readability`.
 from __future__ import annotations
 
 import ast
-import itertools
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from dgemma_play.training import readability
@@ -218,28 +216,11 @@ def apart(texts: Sequence[str], size: int = 5) -> list[int]:
         found: set[tuple[str, ...]] = set()
         for sentence in sentences(text):
             spoken = readability.words(sentence)
-            found |= {tuple(spoken), *_runs(spoken, size)}
+            found |= {tuple(spoken), *zip(*(spoken[i:] for i in range(size)), strict=False)}
         if said.isdisjoint(found):
             chosen.append(index)
             said |= found
     return chosen
-
-
-def evenly(texts: Sequence[str], size: int = 4) -> list[float]:
-    """How often to draw each text, 1 on average, so that no phrase is heard much more often than others.
-
-    A text counts as one over the number of texts that have its commonest run of `size` words.
-    """
-    runs = [
-        {run for part in sentences(text) for run in _runs(readability.words(part), size)} for text in texts
-    ]
-    heard = Counter(itertools.chain.from_iterable(runs))
-    weights = [1 / max((heard[run] for run in found), default=1) for found in runs]
-    return [weight * len(texts) / sum(weights) for weight in weights]
-
-
-def _runs(words: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
-    return zip(*(words[i:] for i in range(size)), strict=False)
 
 
 def openings(texts: Sequence[str], count: int = 4) -> int:

@@ -6,7 +6,7 @@ Shapes: N passes, P prompt positions, C canvas positions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ class Passes:
     """N passes behind prompts of one width; ids are int16 at rest, int64 as `select` gives them.
 
     Pass n read `canvases[n]` and was fed back the guess, at `temperatures[n]`, of the pass before, which read
-    `previous[n]`. Its draft ended in `targets[n]`. It is drawn in proportion to `weights[n]`.
+    `previous[n]`. Its draft ended in `targets[n]`.
     """
 
     prompts: Tensor  # [N, P], padded on the left
@@ -35,7 +35,6 @@ class Passes:
     canvases: Tensor  # [N, C]
     targets: Tensor  # [N, C]
     temperatures: Tensor  # [N] float32
-    weights: Tensor  # [N] float32, above 0
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -44,10 +43,6 @@ class Passes:
     def width(self) -> int:
         """P."""
         return self.prompts.shape[1]
-
-    def weighing(self, weight: float) -> Passes:
-        """The same passes, so many times as often."""
-        return replace(self, weights=weight * self.weights)
 
     def select(self, rows: Tensor) -> Passes:
         """Some of the passes, by index or as a mask, ids as int64."""
@@ -82,7 +77,6 @@ def of_track(track: Track, prompt: Sequence[int]) -> Iterator[Passes]:
                 _ids(track.canvas_ids[read]),
                 _ids(np.tile(target, (len(read), 1))),
                 torch.from_numpy(track.temperature[read]),
-                torch.ones(len(read)),
             )
         before += target.tolist()
 
@@ -153,5 +147,4 @@ def _translated(group: Passes, index: Tensor, vocabulary: int) -> Passes:
         canvases[whole].short(),
         targets[whole].short(),
         group.temperatures[whole],
-        group.weights[whole],
     )

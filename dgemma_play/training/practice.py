@@ -6,7 +6,7 @@ are kept, and the canvases on their way are examples whose target is the text th
 rejection-sampling fine-tuning (Yuan et al. 2023, "Scaling Relationship on Learning Mathematical Reasoning
 with Large Language Models"), of a sampler's passes instead of whole answers. By itself it makes drafts more
 alike: what comes often is practised often. So a phrase that several drafts of one prompt have is learnt from
-one of them, and of all drafts of a form those with a common phrase are drawn less often.
+one of them.
 
     python -m dgemma_play.training.practice --checkpoint runs/a/checkpoint --out runs/practice.pt
     python -m dgemma_play.training.train --from runs/a/checkpoint --practice runs/practice.pt --out runs/b
@@ -18,7 +18,7 @@ import argparse
 import itertools
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,11 @@ _SEED = 21  # of the texts that drafts are held against: others than the evaluat
 
 @dataclass(frozen=True)
 class Practised:
-    """What came of one prompt: the number of drafts, how many were faultless, and those to learn from."""
+    """What came of one prompt: the number of drafts, how many were faultless, and passes to learn from."""
 
-    form: str
     drafts: int
     faultless: int
-    learnt: tuple[tuple[str, tuple[Passes, ...]], ...]  # a text and its passes, canvas by canvas
+    passes: tuple[Passes, ...]
 
 
 def faultless(draft: Draft) -> bool:
@@ -87,20 +86,9 @@ def write(loaded: Any, familiar: measures.Familiar, seed: int) -> Iterator[Pract
             and spelt_plainly(loaded, track.text, ids.tolist())
         ]
         prompt = tokenizer.encode_prompt(loaded.tokenizer, example.prompt)
-        apart = [good[index] for index in measures.apart([track.text for track in good])]
-        learnt = tuple((track.text, tuple(passes.of_track(track, prompt))) for track in apart)
-        yield Practised(probe.form, len(trace.tracks), len(good), learnt)
-
-
-def weighed(done: Iterable[Practised]) -> Iterator[Passes]:
-    """The passes of all drafts, such as phrases of a form come about equally often in: `measures.evenly`."""
-    forms: dict[str, list[tuple[str, tuple[Passes, ...]]]] = {}
-    for one in done:
-        forms.setdefault(one.form, []).extend(one.learnt)
-    for learnt in forms.values():
-        weights = measures.evenly([text for text, _ in learnt])
-        for weight, (_, groups) in zip(weights, learnt, strict=True):
-            yield from (group.weighing(weight) for group in groups)
+        learnt = [good[index] for index in measures.apart([track.text for track in good])]
+        found = tuple(group for track in learnt for group in passes.of_track(track, prompt))
+        yield Practised(len(trace.tracks), len(good), found)
 
 
 def main() -> None:
@@ -121,7 +109,7 @@ def main() -> None:
         over = now - begun > 60 * arguments.minutes
         if over or now - saved > 60 * _SAVE_MINUTES:
             saved = now
-            found = list(weighed(done))
+            found = [group for one in done for group in one.passes]
             passes.save(arguments.out, loaded.tokenizer, found)
             drafts, good = sum(one.drafts for one in done), sum(one.faultless for one in done)
             print(f"{good} of {drafts} drafts faultless, {sum(map(len, found))} passes", flush=True)

@@ -133,7 +133,7 @@ class Trainer:
         """Loss of the next batch, and of how many examples it is."""
         recipe = self.plan.recipe
         if self.practice and self.rng.random() < recipe.practice:
-            shares = [group.weights.sum().item() / self._batch_of(group) for group in self.practice]
+            shares = [len(group) / self._batch_of(group) for group in self.practice]
             own = self._some(*self.rng.choices(self.practice, shares))
             return objective.practice_loss(self.forward, own, recipe), len(own)
         bucket, rows = self._batch()
@@ -217,8 +217,9 @@ class Trainer:
         return bucket, bucket.rows[chosen].long()
 
     def _some(self, group: Passes) -> Passes:
-        """A batch of passes, drawn by their weights."""
-        return group.select(torch.multinomial(group.weights, self._batch_of(group), replacement=True))
+        """A batch of passes, drawn at random."""
+        size = (self._batch_of(group),)
+        return group.select(torch.randint(len(group), size, device=self.device))
 
     def _batch_of(self, group: Passes) -> int:
         """As many passes as the corpus has rows of their shape in a batch."""

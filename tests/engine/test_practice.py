@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -148,34 +147,17 @@ def test_drafts_are_written_and_judged(loaded: Any) -> None:
     assert [one.drafts for one in written] == [8] * 2
     for one in written:
         assert one.faultless <= one.drafts
-        assert bool(one.learnt) == bool(one.faultless)
-        assert len({text for text, _ in one.learnt}) == len(one.learnt) <= one.faultless
-        assert all(text and passes for text, passes in one.learnt)
+        assert bool(one.passes) == bool(one.faultless)
+        assert len({group.targets[0].numpy().tobytes() for group in one.passes}) <= one.faultless
     nothing: Any = SimpleNamespace(share=lambda text, form: 0.5)
-    assert not next(practice.write(loaded, nothing, seed=1)).learnt
-
-
-def test_drafts_with_a_common_phrase_are_drawn_less_often() -> None:
-    fast = tokenizer.build(tokenizer.vocabulary([" a"]))
-    group = replace(made_passes(fast, 2), weights=torch.ones(2))
-    often = [(f"A fox sang. They argued twice and laughed {word}.", (group,)) for word in ("a", "b", "c")]
-    once = ("A hen sang. They had tea and went home.", (group,))
-    verse = ("They argued twice and laughed.", (group,))
-    done = [
-        practice.Practised("story", 8, 4, (*often, once)),
-        practice.Practised("haiku", 8, 1, (verse,)),
-    ]
-    weights = [group.weights.tolist() for group in practice.weighed(done)]
-    assert weights[:4] == [pytest.approx([2 / 3] * 2)] * 3 + [pytest.approx([2.0] * 2)]
-    assert weights[4] == [1.0, 1.0]  # another form
+    assert not next(practice.write(loaded, nothing, seed=1)).passes
 
 
 def made_passes(fast: Any, count: int, width: int = SHORT) -> Passes:
     generator = torch.Generator().manual_seed(count)
     ids = torch.randint(10, len(fast), (3, count, CANVAS), generator=generator).short()
     before = ids[0, :, :1].repeat(1, width)
-    temperatures, weights = torch.rand(2, count, generator=generator)
-    return Passes(before, ids[0], ids[1], ids[2], temperatures, 1 + weights)
+    return Passes(before, ids[0], ids[1], ids[2], torch.rand(count, generator=generator))
 
 
 @pytest.fixture(scope="module")
@@ -206,8 +188,8 @@ def test_in_another_vocabulary_passes_keep_their_words(tmp_path: Path) -> None:
         return torch.tensor([old.convert_tokens_to_ids([word] * length)]).short()
 
     prompts = canvas(" a", SHORT)
-    noise = Passes(prompts, canvas(" a"), canvas(" gone"), canvas(" fox"), torch.ones(1), torch.ones(1))
-    lost = Passes(prompts, canvas(" a"), canvas(" a"), canvas(" gone"), torch.ones(1), torch.ones(1))
+    noise = Passes(prompts, canvas(" a"), canvas(" gone"), canvas(" fox"), torch.ones(1))
+    lost = Passes(prompts, canvas(" a"), canvas(" a"), canvas(" gone"), torch.ones(1))
     passes.save(tmp_path / "own.pt", old, [noise, lost])
     (found,) = passes.load([tmp_path / "own.pt"], new)
     assert len(found) == 1

@@ -121,15 +121,6 @@ def test_texts_are_apart_that_share_no_sentence_line_or_five_words() -> None:
     assert measures.apart([]) == []
 
 
-def test_texts_with_a_common_phrase_are_drawn_less_often() -> None:
-    texts = [
-        *("A fox sat on a hill. They laughed.", "A hen sat on a hill. They sang."),
-        *("A hen ran far away.", "Who am I?"),
-    ]
-    assert measures.evenly(texts) == pytest.approx([2 / 3, 2 / 3, 4 / 3, 4 / 3])
-    assert measures.evenly([]) == []
-
-
 def test_code_solves_its_task_whatever_its_names() -> None:
     assert measures.solves("def f(q):\n    return q % 2 == 0", "is_even")
     assert measures.solves("def keep(them):\n    return [x for x in them if x % 2 == 0]", "keep_even")
