@@ -106,7 +106,7 @@ def settle(rng: random.Random, cast: Cast, asked: Container[str]) -> Cast:
         kin = words.subjects()[cast.hero][0].members
         alike = [other for other in companions(_ALIKE) if other in kin and other != cast.hero]
         others = [other for other in companions(_OTHERS) if other != cast.hero]
-        near = len(alike) > _OTHERS and rng.random() < 0.5
+        near = len(alike) >= _ALIKE - 1 and rng.random() < 0.5  # the hero may be one of them
         cast = replace(cast, friend=rng.choice(alike if near else others))
     while takes_an(cast.adjective) and cast.adjective not in asked:
         cast = replace(cast, adjective=draw_cast(rng, cast.hero).adjective)
