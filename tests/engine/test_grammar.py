@@ -263,14 +263,16 @@ def test_what_the_prompt_says_of_somebody_by_name_stands_in_the_story() -> None:
     assert [example for example, adjective in described if not holds(example.answer, adjective)] == []
 
 
-def test_a_companion_whom_nobody_asked_for_is_a_well_known_person_or_animal_and_never_the_hero() -> None:
+def test_a_companion_whom_nobody_asked_for_is_one_of_a_plots_own_well_known_ones_and_never_the_hero() -> None:
     rng = random.Random(0)
     for hero in ("fox", "teapot", "lighthouse", "king", "rocket"):
-        met = Counter(plots.settle(rng, plots.draw_cast(rng, hero), ()).friend for _ in range(400))
+        settled = [plots.settle(rng, plots.draw_cast(rng, hero), ()) for _ in range(1000)]
+        met = {one.friend for one in settled}
         assert hero not in met
         assert all(words.is_common(one) and words.pronouns(one)["s"] != "it" for one in met)
-        assert 20 < len(met) < 40
-        assert max(met.values()) < 90
+        assert len(met) > 45
+        for plot in {one.plot for one in settled}:
+            assert 3 <= len({one.friend for one in settled if one.plot == plot}) <= 5
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,6 @@ def story(rng: random.Random) -> Example:
     about, asked = _named_subject(rng, cast, called) if called else _story_subject(rng, cast)
     if rng.random() < _UNKNOWN_SUBJECT:
         called, about, asked = "", article(invented_word(rng)), ()
-    cast = settle(rng, cast, asked)
     whose = None
     if called:
         whose = ("our", called)
@@ -55,9 +54,9 @@ def story(rng: random.Random) -> Example:
         "a quick story",
     )
     joins = (" about ", " about ", " about ", " with ", " of ", " where you meet ")
-    answer = _told(rng, cast, whose)
+    answer = _told(rng, settle(rng, cast, asked), whose)
     while not all(holds(answer, word) for word in asked):
-        answer = _told(rng, cast, whose)
+        answer = _told(rng, settle(rng, cast, asked), whose)
     return Example("story", ask(rng, "story", kinds, about, joins), answer, asked)
 
 

@@ -17,20 +17,21 @@ from dgemma_play.training.grammar.elastic import article, fit, takes_an
 # Tokens per sentence, full stop included: 61 together, 62 with the end-of-text token, of a canvas of 64.
 LENGTHS = (16, 11, 12, 11, 11)
 SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
-_ALIKE, _OTHERS = 5, 2  # so many of a hero's kin, and of every other kin, come along unasked
+_OF_A_KIN = 5  # so many of every kin come along unasked
 _NO_STRANGERS = ("friend", "page", "swallow", "twin")  # "A twin came by" needs more words.
 _BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
 
 
 @dataclass(frozen=True)
 class Cast:
-    """Who and what one story is about."""
+    """Who and what one story is about, and which heading of `plots` tells it (any, where it is empty)."""
 
     hero: str
     adjective: str
     friend: str
     thing: str
     place: str
+    plot: str = ""
 
     @property
     def noun(self) -> str:
@@ -82,55 +83,70 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
 
 
 @cache
-def companions(kin_size: int) -> tuple[str, ...]:
-    """Whom a hero meets unasked: of each kin the persons and animals most asked for, if they take *a*."""
-    taken = []
+def companions(plot: str) -> tuple[str, ...]:
+    """Whom a hero meets unasked in this plot: every plot has its own share of the kins' best known members.
+
+    They are persons and animals that take *a*.
+    """
+    known = []
     for kin in words.kins().values():
-        known = (noun for noun in kin.members if noun in friends() and words.is_common(noun))
         fitting = [
             noun
-            for noun in known
-            if words.pronouns(noun)["s"] != "it" and not takes_an(noun) and noun not in _NO_STRANGERS
+            for noun in kin.members
+            if noun in friends()
+            and words.is_common(noun)
+            and words.pronouns(noun)["s"] != "it"
+            and not takes_an(noun)
+            and noun not in _NO_STRANGERS
         ]
-        taken += fitting[:kin_size]
-    return tuple(taken)
+        known += fitting[:_OF_A_KIN]
+    plots = list(tables.read("plots"))
+    return tuple(known[plots.index(plot) :: len(plots)])
 
 
 def settle(rng: random.Random, cast: Cast, asked: Container[str]) -> Cast:
-    """The cast, where the prompt has not `asked` for them, with a companion and an adjective that takes *a*.
+    """The cast in a plot, with (unless they were `asked` for) a companion and an adjective with *a*.
 
     A draft settles on an article before it settles on the word behind it (all things take *a*); and where any
-    of a hundred nouns may come next, a small model at a low temperature is surer of the hero again.
+    of a score of nouns may come next, a small model at a low temperature is surer of the hero again.
     """
     if cast.friend not in asked:
-        kin = words.subjects()[cast.hero][0].members
-        alike = [other for other in companions(_ALIKE) if other in kin and other != cast.hero]
-        others = [other for other in companions(_OTHERS) if other != cast.hero]
-        near = len(alike) >= _ALIKE - 1 and rng.random() < 0.5  # the hero may be one of them
-        cast = replace(cast, friend=rng.choice(alike if near else others))
+        cast = replace(cast, friend="")
+    cast = replace(cast, plot=_heading(rng, cast, "plots"))
+    if not cast.friend:
+        strangers = [one for one in companions(cast.plot) if one not in (cast.hero, cast.noun)]
+        cast = replace(cast, friend=rng.choice(strangers))
     while takes_an(cast.adjective) and cast.adjective not in asked:
         cast = replace(cast, adjective=draw_cast(rng, cast.hero).adjective)
     return cast
 
 
 def tell(rng: random.Random, cast: Cast) -> list[str]:
-    """Five sentences of a plot."""
-    return _sentences(rng, cast, "plots", LENGTHS)
+    """Five sentences of the cast's plot."""
+    return _sentences(rng, cast, "plots", cast.plot or _heading(rng, cast, "plots"), LENGTHS)
 
 
 def tell_sequel(rng: random.Random, cast: Cast) -> list[str]:
     """Five sentences of what came later."""
-    return _sentences(rng, cast, "sequels", SEQUEL_LENGTHS)
+    return _sentences(rng, cast, "sequels", _heading(rng, cast, "sequels"), SEQUEL_LENGTHS)
 
 
-def _sentences(rng: random.Random, cast: Cast, table: str, lengths: tuple[int, ...]) -> list[str]:
+def _cast_words(cast: Cast) -> frozenset[str]:
+    return frozenset((cast.hero, cast.friend, cast.noun, cast.place))
+
+
+def _heading(rng: random.Random, cast: Cast, table: str) -> str:
     # No moon that is invited to dinner on the moon, no ladder that builds a ladder.
-    cast_words = frozenset((cast.hero, cast.friend, cast.noun, cast.place))
-    plot = rng.choice([plot for heading, plot in tables.read(table).items() if heading not in cast_words])
+    return rng.choice([heading for heading in tables.read(table) if heading not in _cast_words(cast)])
+
+
+def _sentences(
+    rng: random.Random, cast: Cast, table: str, heading: str, lengths: tuple[int, ...]
+) -> list[str]:
     slots = cast.slots(rng)
     return [
-        fit(rng, _without(wordings, cast_words), slots, tokens)
-        for wordings, tokens in zip(plot, lengths, strict=True)
+        fit(rng, _without(wordings, _cast_words(cast)), slots, tokens)
+        for wordings, tokens in zip(tables.read(table)[heading], lengths, strict=True)
     ]
 
 
