@@ -105,15 +105,13 @@ def companions(plot: str) -> tuple[str, ...]:
 
 
 def settle(rng: random.Random, cast: Cast, asked: Container[str]) -> Cast:
-    """The cast in a plot, with (unless they were `asked` for) a companion and an adjective with *a*.
+    """The cast in a plot, with a companion of its and an adjective with *a*, unless they were `asked` for.
 
     A draft settles on an article before it settles on the word behind it (all things take *a*); and where any
     of a score of nouns may come next, a small model at a low temperature is surer of the hero again.
     """
-    if cast.friend not in asked:
-        cast = replace(cast, friend="")
     cast = replace(cast, plot=_heading(rng, cast, "plots"))
-    if not cast.friend:
+    if cast.friend not in asked:
         strangers = [one for one in companions(cast.plot) if one not in (cast.hero, cast.noun)]
         cast = replace(cast, friend=rng.choice(strangers))
     while takes_an(cast.adjective) and cast.adjective not in asked:
