@@ -105,7 +105,7 @@ def companions(plot: str) -> tuple[str, ...]:
 
 
 def settle(rng: random.Random, cast: Cast, asked: Container[str]) -> Cast:
-    """The cast in a plot, with a companion of its and an adjective with *a*, unless they were `asked` for.
+    """The cast in a plot, with one of its companions and an adjective with *a*, unless they were `asked` for.
 
     A draft settles on an article before it settles on the word behind it (all things take *a*); and where any
     of a score of nouns may come next, a small model at a low temperature is surer of the hero again.
