@@ -20,6 +20,7 @@ SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
 _OF_A_KIN = 5  # so many of every kin come along unasked
 _NO_STRANGERS = ("friend", "page", "swallow", "twin")  # "A twin came by" needs more words.
 _BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
+_BY_KIN = 0.4  # of the heroes are drawn by their kin first: things alone are a quarter of all subjects
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ def friends() -> tuple[str, ...]:
 
 def draw_cast(rng: random.Random, hero: str = "") -> Cast:
     """A cast with this hero or any, and mostly what suits it. Half of the friends are of its kin."""
-    hero = hero or words.draw(rng, words.subjects())
+    if not hero:
+        drawn = rng.choice(tuple(words.kins().values()))
+        hero = words.draw(rng, drawn.members if rng.random() < _BY_KIN else words.subjects())
     kin = words.subjects()[hero][0]
     mates = tuple(kin.members) if rng.random() < 0.5 else friends()
     adjectives, places, things = words.everywhere()
