@@ -287,6 +287,16 @@ def test_a_story_is_of_no_plot_that_is_named_after_whom_it_tells_of(told_of: dic
     assert not any(said in " ".join(plots.tell(rng, replace(cast, **told_of))) for _ in range(500))
 
 
+@pytest.mark.parametrize("form", list(forms.FORMS))
+def test_a_place_that_nearly_always_has_one_token_always_has_it(form: str) -> None:
+    rng = random.Random(7)
+    drawn = (grammar.sample(rng, form, stand_ins=False).answer for _ in range(1500))
+    told = [elastic.split(re.sub(r"\b([Aa])n ", r"\1 ", answer)) for answer in drawn]
+    for place, tokens in enumerate(zip(*told, strict=False)):
+        token, count = Counter(tokens).most_common(1)[0]
+        assert count == len(told) or count < 0.9 * len(told), f"place {place} is {token!r} in {count}"
+
+
 def test_a_guest_has_no_other_guest_in_the_sequel() -> None:
     rng = random.Random(0)
     cast = plots.Cast(hero="robot", adjective="shiny", friend="guest", thing="red ball", place="harbor")

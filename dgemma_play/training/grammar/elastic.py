@@ -7,6 +7,10 @@ but only in sentences whose length nobody asks for (blanks): where a slot could 
 words between would stand in two places, and drafts stumbled ("go on on together"). Of words/joined/so
 one is drawn: a model chooses single words far more evenly than whole sentences, so they are what makes
 its drafts differ.
+
+A place that has one token in nearly all texts should have it in all. What is sure is drawn again in every
+pass, and a rare token that decides how the text goes on is never taken back: of 64 stories 31 were of the
+one plot in fourteen that could have a question mark where the others have a full stop.
 """
 
 from __future__ import annotations
