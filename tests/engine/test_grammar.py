@@ -297,6 +297,18 @@ def test_a_place_that_nearly_always_has_one_token_always_has_it(form: str) -> No
         assert count == len(told) or count < 0.9 * len(told), f"place {place} is {token!r} in {count}"
 
 
+@pytest.mark.parametrize("table", ["haiku", "openings", "dialogues"])
+def test_lines_have_a_place_where_each_has_a_word_of_its_own(table: str) -> None:
+    for heading, groups in tables.read(table).items():
+        for group in groups:
+            lines = [re.sub(r"([^\s\w'/])", r" \1", line.lower()).split() for line in group]
+            assert any(
+                len(set(words_there)) == len(lines)
+                for words_there in zip(*lines, strict=False)
+                if not any("/" in word for word in words_there)
+            ), heading
+
+
 def test_a_guest_has_no_other_guest_in_the_sequel() -> None:
     rng = random.Random(0)
     cast = plots.Cast(hero="robot", adjective="shiny", friend="guest", thing="red ball", place="harbor")
