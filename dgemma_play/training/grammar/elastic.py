@@ -13,7 +13,7 @@ pass, and a rare token that decides how the text goes on is never taken back: of
 one plot in fourteen that could have a question mark where the others have a full stop.
 
 And the lines of which one is drawn have a place where each has a word of its own that is not drawn. It
-tells which line it is; without it drafts mix two of them ("A fish turns where the sun").
+tells which line it is; drafts that lack such a sign may mix two of them ("A fish turns where the sun").
 """
 
 from __future__ import annotations

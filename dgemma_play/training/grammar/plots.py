@@ -69,8 +69,8 @@ def friends() -> tuple[str, ...]:
 def draw_cast(rng: random.Random, hero: str = "") -> Cast:
     """A cast with this hero or any, and mostly what suits it. Half of the friends are of its kin."""
     if not hero:
-        drawn = rng.choice(tuple(words.kins().values()))
-        hero = words.draw(rng, drawn.members if rng.random() < _BY_KIN else words.subjects())
+        one_kin = rng.choice(tuple(words.kins().values()))
+        hero = words.draw(rng, one_kin.members if rng.random() < _BY_KIN else words.subjects())
     kin = words.subjects()[hero][0]
     mates = tuple(kin.members) if rng.random() < 0.5 else friends()
     adjectives, places, things = words.everywhere()
