@@ -68,13 +68,13 @@ def progress(page: Page) -> Any:
 
 
 def texts(page: Page) -> list[str]:
-    """The text of every card, as a reader could select it: noise is not text.
+    """The text of every card, as a reader could select it: noise is as wide as a word, and none.
 
     The player draws in the frame after a change, so that frame is waited for.
     """
     page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => drawn()))")
     return page.evaluate(
-        "[...document.querySelectorAll('.card .canvas')].map((c) => [...c.querySelectorAll('.t')]"
+        "[...document.querySelectorAll('.card .canvas')].map((c) => [...c.querySelectorAll('.t:not(.z)')]"
         ".map((t) => t.firstChild?.nodeType === 3 ? t.firstChild.data : '').join(' '))"
     )
 
