@@ -315,6 +315,7 @@ def parse(arguments: list[str] | None = None) -> Plan:
         "--practice",
         type=Path,
         nargs="+",
+        action="extend",
         default=[],
         help="files of own passes, see `practice`; again with --resume",
     )

@@ -235,6 +235,13 @@ def test_a_share_of_the_steps_practises(
     assert not widths or 0.4 < widths.count(LONG) / len(widths) < 0.9  # two batches of three
 
 
+def test_files_of_passes_may_be_named_together_or_one_by_one() -> None:
+    one, other = Path("one.pt"), Path("other.pt")
+    assert train.parse(["--practice", "one.pt", "other.pt"]).practice == [one, other]
+    assert train.parse(["--practice", "one.pt", "--practice", "other.pt"]).practice == [one, other]
+    assert train.parse([]).practice == []
+
+
 def test_training_learns_what_it_practises(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
