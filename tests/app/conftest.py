@@ -135,6 +135,11 @@ WRITTEN = """async () => {
 }"""
 
 
+def drawn(page: Page) -> None:
+    """Wait until a change is on the page: the player draws it in the frame after."""
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => drawn()))")
+
+
 def close_tab(page: Page) -> BrowserContext:
     """Close a tab as a visitor does, and wait until a busy browser, too, has let go of it."""
     page.evaluate(WRITTEN)

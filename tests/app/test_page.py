@@ -14,7 +14,7 @@ from playwright.sync_api import Page, Route, expect
 from dgemma_play.page import figures, theme
 from dgemma_play.runs import Job, Runner
 from dgemma_play.trace import Trace
-from tests.app.conftest import Site, close_tab
+from tests.app.conftest import Site, close_tab, drawn
 from tests.app.test_runs import wait_until
 from tests.replayed import Replayed
 from tests.synthetic import HOSTILE, synthetic
@@ -68,11 +68,8 @@ def progress(page: Page) -> Any:
 
 
 def texts(page: Page) -> list[str]:
-    """The text of every card, as a reader could select it: noise is as wide as a word, and none.
-
-    The player draws in the frame after a change, so that frame is waited for.
-    """
-    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => drawn()))")
+    """The text of every card, as a reader could select it: noise is as wide as a word, and none."""
+    drawn(page)
     return page.evaluate(
         "[...document.querySelectorAll('.card .canvas')].map((c) => [...c.querySelectorAll('.t:not(.z)')]"
         ".map((t) => t.firstChild?.nodeType === 3 ? t.firstChild.data : '').join(' '))"

@@ -20,7 +20,7 @@ from dgemma_play.analysis import settled_step
 from dgemma_play.messages import LiveEncoder
 from dgemma_play.page import player as assets
 from dgemma_play.trace import Trace
-from tests.app.conftest import close_tab
+from tests.app.conftest import close_tab, drawn
 from tests.app.player_host import Host, serve
 from tests.synthetic import END, HOSTILE, frames_of, live_records, synthetic
 
@@ -290,9 +290,11 @@ def test_undecided_positions_are_grain_tokens_or_best_guess(visit: Callable[...,
     assert "\ue000" <= noise.first.inner_text()[0] <= "\ue047"
 
     page.get_by_role("radio", name="tokens").click()
+    drawn(page)
     assert any(char.isascii() and char.isalnum() for char in "".join(noise.all_inner_texts()))
 
     page.get_by_role("radio", name="best guess").click()
+    drawn(page)
     assert readable(page, 0).count(" ") > 30
     expect(noise).to_have_count(0)
 
