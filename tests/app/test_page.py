@@ -68,7 +68,7 @@ def progress(page: Page) -> Any:
 
 
 def texts(page: Page) -> list[str]:
-    """The text of every card, as a reader could select it: noise is as wide as a word, and none."""
+    """The text of every card, as a reader could select it: not what noise hides."""
     drawn(page)
     return page.evaluate(
         "[...document.querySelectorAll('.card .canvas')].map((c) => [...c.querySelectorAll('.t:not(.z)')]"
