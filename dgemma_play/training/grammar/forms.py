@@ -12,10 +12,10 @@ from dgemma_play.training.grammar.example import Example
 FORMS: dict[str, tuple[Callable[[random.Random], Example], float]] = {
     "story": (longforms.story, 0.34),
     "long story": (longforms.long_story, 0.06),
-    "haiku": (longforms.haiku, 0.24),
+    "haiku": (longforms.haiku, 0.32),
     "couplet": (longforms.couplet, 0.12),
     "poem": (longforms.poem, 0.13),
-    "greeting": (shortforms.greeting, 0.14),
+    "greeting": (shortforms.greeting, 0.18),
     "name": (shortforms.name, 0.11),
     "opening": (shortforms.opening, 0.04),
     "dialogue": (shortforms.dialogue, 0.15),
