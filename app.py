@@ -60,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         auth = (name, password) if options.auth else None
         layout.serve(layout.build(runner(loaded)), options.host, options.port, share=options.share, auth=auth)
-    except play.PlayError as error:
-        sys.exit(str(error))
+    except (play.PlayError, KeyboardInterrupt) as error:
+        sys.exit(str(error) or 130)  # Ctrl-C has no words
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0; 1 for a run that failed half-way; 2 for what was refused (a sentence on stderr).
 
-    Ctrl-C in mid-run keeps the drafts and is 0; before that it is 130.
+    Ctrl-C in mid-run keeps the drafts and is 0; before that it is 130. It skips what is left of a replay.
     """
     options = parser().parse_args(arguments)
     try:
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _check_place(options.save)
         if options.replay:
             trace = Trace.load(options.replay)
-            terminal.replay(Console(), trace)
+            with contextlib.suppress(KeyboardInterrupt):
+                terminal.replay(Console(), trace)
         else:
             trace = _denoise(options)
         try:

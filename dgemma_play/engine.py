@@ -68,7 +68,7 @@ def denoise(
     at_once: int = ROWS.check("rows", loaded.rows if rows is None else rows)
     facts = RunFacts(
         prompt=messages,
-        model=ModelFacts(loaded.name, loaded.revision, loaded.precision, str(loaded.device), at_once),
+        model=ModelFacts(loaded.public_name, loaded.revision, loaded.precision, str(loaded.device), at_once),
         settings=resolved,
         canvas_length=loaded.canvas_length,
         eos_ids=loaded.eos_ids,

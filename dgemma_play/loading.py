@@ -8,6 +8,7 @@ What differs between a laptop, a workstation and a Space is decided here and now
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ from .plan import CPU_ACTIVE_PARAMETERS, active_parameters, choose, gib, least, 
 from .quantization import DTYPES
 from .recipes import RECIPES, Recipe, copy_recipe
 
+log = logging.getLogger(__name__)
+
 DEFAULT_ROWS = 8
 #: Checkpoints from this many bytes on show a progress bar and are worth a quantized copy.
 LARGE = 2_000_000_000
@@ -57,7 +60,7 @@ class Loaded:
     """A model that is ready to denoise, and what was decided in loading it.
 
     `rows` is how many drafts go through the model at once; `reasons` says in sentences why precision, device
-    and rows are what they are.
+    and rows are what they are, without a path of this machine: visitors read them.
     """
 
     model: Any
@@ -72,8 +75,15 @@ class Loaded:
     @property
     def shown(self) -> dict[str, Any]:
         """What a page tells of the model, as plain values."""
-        names = ("name", "precision", "rows", "canvas_length", "reasons", "knows")
-        return {name: getattr(self, name) for name in names} | {"device": str(self.device)}
+        names = ("precision", "rows", "canvas_length", "reasons", "knows")
+        told = {name: getattr(self, name) for name in names}
+        return {"name": self.public_name, "device": str(self.device)} | told
+
+    @property
+    def public_name(self) -> str:
+        """What strangers may read: the name on the Hub, or that of the folder without where it lies."""
+        local = not self.revision and self.name != EMBEDDED
+        return Path(self.name).expanduser().resolve().name if local else self.name
 
     @property
     def knows(self) -> str:
@@ -222,22 +232,32 @@ def _model(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> tupl
     if checkpoint.is_copy or recipe.experts not in ("int8", "nf4") or checkpoint.bytes < LARGE:
         return assemble(checkpoint, recipe, device), []
     notes = list[str]()
+    target = copies.folder_of(checkpoint, recipe)
     try:
         copy = copies.find(checkpoint, recipe)
         if copy is not None:
             return assemble(copy, recipe, device), []
     except copies.BrokenCopyError as error:
-        notes.append(str(error).replace("Delete it and make a new one", "It was made anew"))
+        notes.append(_public(error, target).replace("Delete it and make a new one", "It was made anew"))
     model = assemble(checkpoint, recipe, device)
-    target = copies.folder_of(checkpoint, recipe)
     try:
         with Console(stderr=True).status(
             f"Keeping a quantized copy for the next start in {escape(str(target))} …"
         ):
             copies.write(model, checkpoint, recipe, target)
     except LoadError as error:  # the model is here all the same
-        notes = [f"{error} Until then every start quantizes anew."]
+        notes = [f"{_public(error, target)} Until then every start quantizes anew."]
     return model, notes
+
+
+def _public(error: LoadError, target: Path) -> str:
+    """An error's sentence with no more of a path than its last name; the whole of it is logged."""
+    log.warning("%s", error)
+    sentence = str(error)
+    for place in (target, *target.parents):
+        if place.name:
+            sentence = sentence.replace(str(place), place.name)
+    return sentence
 
 
 def assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> Any:

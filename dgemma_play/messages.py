@@ -6,8 +6,9 @@
 A frames message is base64 of gzip of one JSON header line and, per frame in the header's order, its planes,
 little-endian, as in a trace file: canvas index [C]; of a frame with a guess also best index [C], confidence
 float16 [C], entropy float16 [C] and accepted uint8 [C]. An index counts into the run-wide list of token ids
-that the headers' `ids` and `words` append to, message after message. Rivals come with the trace file alone,
-which replaces what was received: live messages are a preview of it.
+that the headers' `ids` and `words` append to, message after message; it has `known` entries before a message,
+so that a reader who missed one (a tab in the background may) can leave its words open and go on. Rivals come
+with the trace file alone, which replaces what was received: live messages are a preview of it.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class LiveEncoder:
         planes = [
             plane for frame in frames for plane in (frame.canvas_ids, frame.best_ids) if plane is not None
         ]
+        known = self._ids
         new = self._meet(np.concatenate([*planes, np.empty(0, np.int32)]))
         index_bytes = 2 if self._ids <= 2**16 else 4
         header = {
@@ -50,6 +52,7 @@ class LiveEncoder:
             "seq": self._messages,
             "canvas_length": self._canvas_length,
             "index_bytes": index_bytes,
+            "known": known,
             "ids": new,
             "words": [words[i] for i in new],
             "frames": [[f.draft, f.block, f.step, round(f.temperature, 6), f.ended] for f in frames],

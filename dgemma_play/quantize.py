@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0; 2 for input that was refused, with its sentence on stderr."""
+    """0; 2 for input that was refused, with its sentence on stderr; 130 after Ctrl-C: no half copy stays."""
     options = parser().parse_args(arguments)
     try:
         target = quantize(
@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LoadError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     size = sum(file.stat().st_size for file in target.iterdir())
     print(f"{target}: {filesize.decimal(size)}. Play with it: python app.py --model {target}")
     return 0

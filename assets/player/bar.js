@@ -163,7 +163,8 @@ function endWords(state, run, axis) {
 }
 
 function headWords({ phase }, run) {
-  if (phase === "failed") return ["Failed.", run.tracks.some((track) => track.ended === "failed") ? "What had arrived stays" : "The drafts before it stay"];
+  if (run.failed || run.tracks.some((track) => track.ended === "failed")) return ["Failed.", "What had arrived stays"];
+  if (phase === "failed") return ["Failed.", "The drafts before it stay"];
   const stopped = phase === "stopped" || run.tracks.some((track) => track.ended === "stopped");
   return stopped ? ["Stopped.", "Every finished step stays replayable"] : ["Finished", ""];
 }

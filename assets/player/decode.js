@@ -27,8 +27,11 @@ const HALVES = (() => {
   return table;
 })();
 
+const TOO_OLD = "This browser is too old to unpack a run: Chrome 80, Firefox 113 and Safari 16.4 can.";
+
 /** @param {Uint8Array} bytes gzip @returns {Promise<Uint8Array>} */
 async function gunzip(bytes) {
+  if (!globalThis.DecompressionStream) throw new TraceError(TOO_OLD);
   const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")).getReader();
   const parts = [];
   let size = 0;
@@ -259,7 +262,7 @@ const NO_GUESS = { canvas: null, best: null, confidence: null, entropy: null, ac
 /**
  * A live message: base64 of gzip of a header line and planes.
  * @param {string} text
- * @returns {Promise<{run: string, seq: number, ids: number[], words: string[], read: function(number): Object[]}>}
+ * @returns {Promise<{run: string, seq: number, known: number, ids: number[], words: string[], read: function(number): Object[]}>}
  *   `read(known)` gives the frames, once the run's table of words has `known` entries.
  */
 async function decodeMessage(text) {
@@ -277,5 +280,6 @@ async function decodeMessage(text) {
       }
       return frame;
     });
-  return { run: header.run, seq: header.seq, ids: header.ids, words: header.words, canvasLength: length, read };
+  const { run, seq, ids, words } = header;
+  return { run, seq, known: whole(header.known, 0, 2 ** 22, "known"), ids, words, canvasLength: length, read };
 }

@@ -4,6 +4,8 @@
 const CUT_SHORT = "The page was reloaded in mid-run: this is what had arrived.";
 const NOT_FETCHED = "The run's file could not be fetched; what was received is shown.";
 const ON_ITS_WAY = "A run is on its way: stop it or let it end, then open another.";
+/** Milliseconds before each further try to fetch a run's file: a tunnel or a network may be away for a while. */
+const FETCH_PAUSES = [500, 2000, 6000];
 const GONE = "This run is no longer in this browser: newer ones took its place.";
 const sentenceOf = (error) =>
   error instanceof TraceError ? error.message : "Something went wrong in this page; the drafts on screen are untouched.";
@@ -193,16 +195,27 @@ class Incoming {
     const { player, store } = this;
     const prompt = promptOf(run);
     const note = await store.saveRun({ id: run.id, name: run.name, prompt, drafts: run.tracks.length, buffer: run.file });
+    // What had arrived of it is still there: a reload is to tell that the run ended and why it is not whole.
+    if (note) await store.endLive(run.id, "finished", note);
     // The run is on screen, whatever the browser's memory says.
     player.change({ shelf: await store.runs().catch(() => player.state.shelf) });
     if (note) player.tell(note);
   }
 }
 
+/** The server keeps the file for a while, so a lost connection costs only time. @throws {TraceError} */
 async function fetched(url) {
-  const response = await fetch(url);
-  if (!response.ok) throw new TraceError(NOT_FETCHED);
-  return response.arrayBuffer();
+  for (const pause of [0, ...FETCH_PAUSES]) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    try {
+      const response = await fetch(url);
+      if (response.ok) return await response.arrayBuffer();
+      break;
+    } catch (error) {
+      console.warn("DGemma Play:", error);
+    }
+  }
+  throw new TraceError(NOT_FETCHED);
 }
 
 /** A run that was interrupted, from the messages that had arrived. */

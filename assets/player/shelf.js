@@ -38,7 +38,8 @@ class Shelf {
     this.copyAll.onclick = () => this.copy(this.copyAll, written.join("\n\n---\n\n"));
     setText(this.copyAll.lastChild, "Copy all");
     const none = "Nothing kept yet. Press the star on a draft, or K.";
-    const runs = `The last ${RUNS_MOST} runs stay in this browser; older ones make room. A file can also be dropped on the page.`;
+    const stay = player.remembers ? `The last ${RUNS_MOST} runs stay in this browser; older ones make room.` : "Runs stay until this page is closed.";
+    const runs = `${stay} A file can also be dropped on the page.`;
     setText(this.note, kept ? (texts.length ? "" : none) : runs);
     this.list.replaceChildren(...(kept ? texts.map((entry) => this.keptEntry(player, entry)) : state.shelf.map((run) => this.runEntry(player, run))));
   }

@@ -50,6 +50,9 @@ function createState() {
   };
 }
 
+/** Stands for a word that was told in a message which did not arrive. */
+const MISSED = " …";
+
 /** A run that begins: the same shape as a decoded trace, to which frames are added. */
 function createLiveRun(status) {
   const seeds = status.seeds ?? [];
@@ -82,13 +85,17 @@ function createLiveRun(status) {
 }
 
 /**
- * Adds a message's frames. A message that is missing leaves words unknown, so what follows it is not shown: the trace
- * file at the end of the run is whole.
+ * Adds a message's frames. A tab in the background may miss a message: its words are `MISSED` until the trace file
+ * comes.
  * @returns {boolean} whether anything was added
  */
 function addMessage(run, message) {
-  if (message.seq !== run.nextMessage || message.canvasLength !== run.canvasLength) return false;
-  run.nextMessage++;
+  if (message.seq < run.nextMessage || message.canvasLength !== run.canvasLength) return false;
+  run.nextMessage = message.seq + 1;
+  while (run.words.length < message.known) {
+    run.ids.push(-1);
+    run.words.push(MISSED);
+  }
   for (const id of message.ids) run.ids.push(id);
   for (const word of message.words) run.words.push(String(word));
   for (const frame of message.read(run.words.length)) {
@@ -108,6 +115,7 @@ function addMessage(run, message) {
 /** No more frames come: what was received is all there is. @param {"stopped" | "failed" | "finished"} end why */
 function closeRun(run, end) {
   run.live = false;
+  run.failed = end === "failed";
   run.version = (run.version ?? 0) + 1;
   for (const track of run.tracks) {
     if (!track.frames.length) continue;

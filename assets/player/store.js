@@ -157,7 +157,7 @@ function createStore() {
       return use("readwrite", ["live"], (live) => promised(live.put({ run, seq, text })), () => undefined).catch(() => undefined);
     },
 
-    /** After a reload: the run in progress of this tab, or of a closed one, as far as it came; else the last whole one. */
+    /** After a reload: this tab's run in progress, as far as it came; else the newer of a closed tab's and the last whole one. */
     lastRun: async () => {
       const isClosed = await closedTabs();
       return use(
@@ -166,9 +166,10 @@ function createStore() {
         async (runs, live, begun) => {
           const all = (await promised(begun.getAll())).sort((a, b) => b.at - a.at);
           const started = all.find((one) => one.tab === tab) ?? all.find((one) => isClosed(one.tab));
-          const parts = started ? await promised(live.getAll(messagesOf(started.run))) : [];
-          if (parts.length) return { ...started, messages: parts.map((part) => part.text) };
-          return (await promised(runs.getAll())).sort((a, b) => b.at - a.at)[0] ?? null;
+          const newest = (await promised(runs.getAll())).sort((a, b) => b.at - a.at)[0] ?? null;
+          const passed = started?.tab !== tab && newest?.at > started?.at;
+          const parts = started && !passed ? await promised(live.getAll(messagesOf(started.run))) : [];
+          return parts.length ? { ...started, messages: parts.map((part) => part.text) } : newest;
         },
         () => null,
       ).catch(() => null);

@@ -73,6 +73,18 @@ def test_a_public_link_without_a_password_says_what_that_means(
     assert "whoever has the link" not in capsys.readouterr().out
 
 
+def test_ctrl_c_while_the_model_loads_ends_the_app_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app.play, "load", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        app.main([])
+    assert ended.value.code == 130
+
+
 @pytest.mark.parametrize("auth", ["ada", "ada:", ":lovelace"])
 def test_half_a_password_is_refused(launched: dict[str, Any], auth: str) -> None:
     with pytest.raises(SystemExit, match="--auth takes a name and a password"):

@@ -708,6 +708,64 @@ def test_passes_whose_frames_were_left_out_are_counted(visit: Callable[..., Page
     expect(card(page, 0).locator(".nums")).to_contain_text("8 steps")
 
 
+def test_a_message_that_never_came_leaves_its_words_open_and_the_wall_goes_on(
+    visit: Callable[..., Page],
+) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8, early=False)
+    page = visit(None)
+    status, first, _, *others = live_records(trace)
+
+    feed(page, [status, first, *others])
+
+    expect(page.get_by_label("Step")).to_have_value("8")
+    assert "…" in readable(page, 0) + readable(page, 1)
+
+
+def test_a_run_whose_messages_at_a_new_block_were_lost_goes_on(visit: Callable[..., Page]) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=6, blocks=2, early=False)
+    page = visit(None)
+    records = live_records(trace)
+
+    feed(page, [*records[:5], *records[9:]])
+
+    expect(page.locator(".progress")).to_contain_text("block 2 of 2")
+    expect(card(page, 1).locator(".nums")).to_contain_text("steps")
+
+
+def test_a_file_is_fetched_again_where_the_network_was_away(visit: Callable[..., Page], host: Host) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8)
+    host.files["/far.dgemma"] = codec.encode(trace)
+    page = visit(None)
+    page.evaluate(
+        """() => {
+          const real = fetch;
+          let times = 0;
+          const away = () => Promise.reject(new TypeError("Failed to fetch"));
+          globalThis.fetch = (url) => (times++ ? real(url) : away());
+        }"""
+    )
+
+    feed(page, [*live_records(trace), ended("finished", "/far.dgemma")])
+
+    expect(page.locator(".progress")).to_contain_text("Finished")
+    expect(page.get_by_role("button", name="Download")).to_be_visible()
+
+
+def test_a_file_that_never_comes_is_told_and_what_was_received_stays(visit: Callable[..., Page]) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8)
+    page = visit(None)
+    page.clock.install()
+    page.evaluate("() => { globalThis.fetch = () => Promise.reject(new TypeError('Failed to fetch')); }")
+    feed(page, live_records(trace))
+
+    page.evaluate("(text) => { player.sink(text); }", ended("finished", "/far.dgemma"))
+    for _ in range(4):  # tries
+        page.clock.run_for(6_000)
+
+    expect(page.locator(".progress.alarm")).to_contain_text("The run's file could not be fetched")
+    assert readable(page, 1) == words_of(trace, 1)
+
+
 def test_a_hand_on_the_slider_while_the_file_comes_is_obeyed(visit: Callable[..., Page], host: Host) -> None:
     trace = synthetic(drafts=2, canvas=32, steps=8, early=False)
     host.files["/slow.dgemma"] = codec.encode(trace)
@@ -794,7 +852,7 @@ def test_a_damaged_message_is_survived(visit: Callable[..., Page]) -> None:
 
     feed(page, [start, "m!!!", messages[0], messages[3], messages[1]])
 
-    expect(page.get_by_label("Step")).to_have_value("1")
+    expect(page.get_by_label("Step")).to_have_value("3")
 
 
 def test_the_newest_of_many_frames_wins(visit: Callable[..., Page]) -> None:
@@ -1053,6 +1111,48 @@ def test_after_a_failed_run_a_reload_says_that_it_failed(visit: Callable[..., Pa
     expect(page.locator(".progress")).to_contain_text("Failed. What had arrived stays")
 
 
+def test_a_run_that_broke_off_says_so_in_its_file_too(visit: Callable[..., Page]) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8)
+    broken = dataclasses.replace(trace.tracks[1], ended="failed")
+    page = visit(dataclasses.replace(trace, tracks=(trace.tracks[0], broken)))
+
+    expect(page.locator(".progress")).to_contain_text("Failed. What had arrived stays")
+
+
+def test_whole_drafts_of_a_run_without_its_file_are_its_own(visit: Callable[..., Page]) -> None:
+    page = visit()
+    failed = {"state": "failed", "run": "run-1", "sentence": "The disk is full."}
+
+    feed(page, [*live_records(synthetic(drafts=2, canvas=32, steps=8)), "s" + json.dumps(failed)])
+
+    expect(page.locator(".progress")).to_contain_text("Failed. What had arrived stays")
+
+
+def test_a_run_that_the_browser_has_no_room_for_is_told_of_after_a_reload(
+    visit: Callable[..., Page], host: Host
+) -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8)
+    host.files["/large.dgemma"] = codec.encode(trace)
+    page = visit(None)
+    page.evaluate(
+        """() => {
+          const put = IDBObjectStore.prototype.put;
+          IDBObjectStore.prototype.put = function (entry) {
+            if (this.name === "runs") throw new DOMException("no room", "QuotaExceededError");
+            return put.call(this, entry);
+          };
+        }"""
+    )
+    feed(page, [*live_records(trace), ended("finished", "/large.dgemma")])
+    note = page.locator(".progress").inner_text().splitlines()[-1]
+
+    page.reload()
+
+    expect(page.locator(".card")).to_have_count(2)
+    expect(page.locator(".progress")).to_contain_text(note)
+    expect(page.locator(".progress")).not_to_contain_text("reloaded in mid-run")
+
+
 def test_a_file_that_is_opened_after_a_reload_in_mid_run_is_there_after_the_next(
     visit: Callable[..., Page],
 ) -> None:
@@ -1097,6 +1197,21 @@ def test_each_tab_has_a_run_in_progress_of_its_own(
 
     expect(page.locator(".progress")).to_contain_text("reloaded in mid-run")
     expect(page.get_by_label("Step")).to_have_attribute("max", "3")
+
+
+def test_a_newer_run_is_shown_before_the_half_one_of_a_closed_tab(
+    visit: Callable[..., Page], open_page: Callable[..., Page], host: Host
+) -> None:
+    page = visit(None)
+    feed(page, live_records(synthetic(drafts=2, canvas=32, steps=8))[:5])
+    other = open_page(close_tab(page))
+    other.goto(host.url)
+    other.evaluate("() => player.restored")
+    open_trace(other, TRACE)
+
+    other.reload()
+
+    expect(other.locator(".card")).to_have_count(4)
 
 
 def test_a_stored_run_that_cannot_be_read_does_not_empty_the_page(visit: Callable[..., Page]) -> None:
@@ -1350,6 +1465,17 @@ def test_an_exported_page_needs_nothing_but_itself(open_page: Callable[..., Page
     page.get_by_role("radio", name="entropy").click()
     page.reload()
     expect(page.get_by_role("radio", name="confidence")).to_be_checked()  # it keeps nothing
+
+
+def test_an_exported_page_that_was_damaged_says_so(open_page: Callable[..., Page], tmp_path: Any) -> None:
+    target = tmp_path / "run.html"
+    target.write_text(assets.standalone(codec.encode(TRACE)[:-40], "A run"), encoding="utf-8")
+    page = open_page()
+
+    page.goto(target.as_uri())
+
+    expect(page.locator(".progress.alarm")).to_contain_text("damaged on the way")
+    expect(page.locator(".progress")).not_to_contain_text("press Generate")
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])

@@ -20,7 +20,19 @@ import pytest
 import torch
 from huggingface_hub.utils import disable_progress_bars
 
-from dgemma_play import LoadError, checkpoints, copies, disk, hub, load, loading, memory, quantize
+from dgemma_play import (
+    LoadError,
+    Settings,
+    checkpoints,
+    copies,
+    denoise,
+    disk,
+    hub,
+    load,
+    loading,
+    memory,
+    quantize,
+)
 from dgemma_play.plan import GIB
 from dgemma_play.recipes import RECIPES, RELEASED
 from tests.engine.checkpoints import save_checkpoint
@@ -423,6 +435,22 @@ def test_a_full_disk_leaves_the_model_and_no_rubbish(
     assert "the disk is full" in loaded.reasons[-1]
     assert "every start quantizes anew" in loaded.reasons[-1]
     assert not [file for file in cache.rglob("*") if file.is_file()]
+
+
+def test_visitors_are_not_told_where_model_and_copy_lie(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(str(folder), "nf4", "cpu")
+    (copy,) = kept(cache)
+    (copy / copies.MANIFEST).unlink()
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # pyright: ignore
+    loaded = load(str(folder), "nf4", "cpu")
+    assert "0.0 GB free" in loaded.reasons[-1]
+    assert loaded.shown["name"] == folder.name
+    assert str(folder.parent) not in str(loaded.shown)
+    assert str(cache.parent) not in str(loaded.shown)
+    facts = denoise(loaded, "Write a haiku about rain.", Settings(drafts=1, steps=1)).facts
+    assert facts.model.name == folder.name
 
 
 def test_space_is_looked_for_before_a_copy_is_begun(

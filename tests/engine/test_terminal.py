@@ -145,6 +145,20 @@ def test_a_run_is_saved_though_nobody_reads_what_is_printed(tmp_path: Path) -> N
     assert Trace.load(file).texts == Trace.load(fox).texts
 
 
+def test_a_replay_that_is_skipped_is_saved_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def skipped(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(terminal, "replay", skipped)
+    fox = Path(__file__).parents[2] / "assets" / "examples" / "fox.dgemma"
+    page = tmp_path / "fox.html"
+    assert __main__.main(["--replay", str(fox), "--save", str(page)]) == 0
+    assert "data-trace" in page.read_text(encoding="utf-8")
+    assert "Draft 8" in capsys.readouterr().out
+
+
 def test_a_run_that_cannot_be_saved_is_still_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,15 @@ def test_messages_are_numbered_and_a_word_travels_once() -> None:
     assert len(met) == len(set(met))
 
 
+def test_a_message_says_how_many_words_came_before_it() -> None:
+    trace = synthetic(drafts=2, canvas=32, steps=8)
+    encoder, told = LiveEncoder("r", 32), 0
+    for frame in frames_of(trace):
+        header, _ = read(encoder.encode([frame], trace.words))
+        assert header["known"] == told
+        told += len(header["ids"])
+
+
 def test_a_large_vocabulary_takes_wider_indices() -> None:
     ids = np.arange(70_000, dtype=np.int32) + 190_000
     encoder, table, words = LiveEncoder("r", 70_000), list[int](), dict[int, str]()
