@@ -138,7 +138,8 @@ function pointActions(state, change) {
     },
     /** In focus: outlined at once, in the inspector after a moment. */
     hoverAt(position) {
-      if ((state.hover?.position ?? -1) === position) return true;
+      const hovered = state.hover?.position ?? -1;
+      if (hovered === position && position >= 0) return true;
       clearTimeout(peeking);
       peeking = setTimeout(() => change({ peek: position }), position < 0 ? 0 : PEEK_MILLISECONDS);
       return change({ hover: position < 0 ? null : { draft: state.draft, position } });

@@ -407,6 +407,20 @@ def test_a_locked_seed_gives_the_same_text_again_and_an_unlocked_one_does_not(
     expect(seed).not_to_have_value(drawn)
 
 
+def test_a_seed_that_is_typed_is_the_runs(site: Site, visit: Visit) -> None:
+    page = visit(site.url)
+    small(page, drafts=1)
+    seed = page.get_by_label("Seed", exact=True)
+    seed.press_sequentially("42")
+    expect(page.get_by_label("Lock", exact=True)).to_be_checked()
+    write(page, "Write a haiku about winter.")
+    expect(seed).to_have_value("42")
+    expect(page.locator(".card").first).to_contain_text("seed 42")
+    for key in ("End", "Backspace", "Backspace"):
+        seed.press(key)
+    expect(page.get_by_label("Lock", exact=True)).not_to_be_checked()
+
+
 def test_a_heatmap_and_the_timeline_open_as_figures(site: Site, visit: Visit) -> None:
     page = visit(site.url)
     small(page, drafts=2)
