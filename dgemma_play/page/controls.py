@@ -125,7 +125,7 @@ def build(defaults: Mapping[str, int | float], canvas_length: int, knows: str = 
             None, None, [seed, lock], js=f"() => [String(Math.floor(Math.random() * {MAX_SEED - 31})), true]"
         )
         # A seed that somebody types is meant; one that a run drew gives way to the next.
-        seed.input(None, seed, lock, js="(seed) => [seed.trim() !== '']")
+        seed.input(None, None, lock, js="() => true")
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             sliders |= {name: _slider(name, defaults, canvas_length) for name in ADVANCED}
             system = gr.Textbox(
