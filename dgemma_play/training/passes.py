@@ -116,7 +116,8 @@ def load(files: Sequence[Path], fast: PreTrainedTokenizerFast) -> list[Passes]:
     out.
 
     Raises:
-        ValueError: a file has no passes, or such as no bucket of the corpus has the shape for.
+        ValueError: a file has no passes whose tokens are known, or such as no bucket of the corpus has the
+            shape for.
     """
     groups = []
     for file in files:
@@ -125,10 +126,12 @@ def load(files: Sequence[Path], fast: PreTrainedTokenizerFast) -> list[Passes]:
         index = torch.tensor([known.get(token, -1) for token in content["tokens"]])
         found = [_translated(Passes(**group), index, len(known)) for group in content["groups"]]
         if not any(map(len, found)):
-            raise ValueError(f"{file} has no passes: write more drafts, or from a better checkpoint.")
+            raise ValueError(
+                f"{file} has no passes in this vocabulary: write more drafts, or from a better checkpoint."
+            )
         if not all(group.width in _WIDTHS and group.canvases.shape[1] == CANVAS for group in found):
             raise ValueError(f"{file} has passes of another shape than the corpus: write it again.")
-        groups += found
+        groups += [group for group in found if len(group)]
     return joined(groups)
 
 

@@ -5,7 +5,7 @@ Two processes may train side by side and *gossip*: every few steps each publishe
 half-way to the other's latest. Nobody waits, so a busy core does not stall the other.
 
 The run folder holds the corpus, `state.<process>.pt` (weights, optimisers, clock, generators) and
-`checkpoint/`.
+`checkpoint/`: on the way the weights of the first process, at the end the mean of all.
 `--resume` goes on from the state; with larger `--minutes` it trains further. `--from` starts from the
 weights of a finished checkpoint, whose tokens keep their rows wherever they stand in the new vocabulary. With
 `--practice` a part of the steps is on passes of a model's own drafts: see `practice`.
@@ -273,7 +273,9 @@ def run(rank: int, plan: Plan, gossip: Gossip) -> None:
         saved = trainer.seconds
         begun = time.monotonic() - trainer.seconds
         while trainer.progress < 1:
-            losses.append(trainer.train_step())
+            loss = trainer.train_step()
+            if rank == 0:
+                losses.append(loss)
             trainer.seconds = time.monotonic() - begun
             bar.update(task, completed=trainer.progress)
             if plan.processes > 1 and trainer.step % _GOSSIP_STEPS == 0:
@@ -296,6 +298,16 @@ def run(rank: int, plan: Plan, gossip: Gossip) -> None:
     trainer.save()
     if rank == 0:
         console.log(f"{trainer.scores()}  steps {trainer.step}  examples {trainer.seen:,}")
+
+
+def export_mean(plan: Plan) -> None:
+    """Make the checkpoint of a run that is done: the mean of its processes' last weights."""
+    words, _, _ = corpus.load(plan.out)
+    files = [plan.out / f"state.{rank}.pt" for rank in range(plan.processes)]
+    states = [torch.load(file, map_location="cpu", weights_only=False)["model"] for file in files]
+    network = model.create(len(words))
+    network.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
+    model.export(network, words, plan.out / "checkpoint")
 
 
 def parse(arguments: list[str] | None = None) -> Plan:
@@ -333,6 +345,7 @@ def main() -> None:
         run(0, plan, gossip)
     else:
         spawn(run, (plan, gossip), nprocs=plan.processes)
+        export_mean(plan)
 
 
 if __name__ == "__main__":

@@ -198,6 +198,20 @@ def test_in_another_vocabulary_passes_keep_their_words(tmp_path: Path) -> None:
     assert len(found.canvases.unique()) > 10
 
 
+def test_where_no_pass_of_a_width_is_in_the_vocabulary_that_width_is_left_out(tmp_path: Path) -> None:
+    old = tokenizer.build(tokenizer.vocabulary([" a", " gone"]))
+    new = tokenizer.build(tokenizer.vocabulary([" a"]))
+    known, gone = (tokenizer.tokens(old).index(word) for word in (" a", " gone"))
+
+    def of(width: int, target: int) -> Passes:
+        prompts, canvas = torch.full((1, width), known).short(), torch.full((1, CANVAS), known).short()
+        return Passes(prompts, canvas, canvas, torch.full_like(canvas, target), torch.ones(1))
+
+    passes.save(tmp_path / "own.pt", old, [of(SHORT, known), of(LONG, gone)])
+    (found,) = passes.load([tmp_path / "own.pt"], new)
+    assert (found.width, len(found)) == (SHORT, 1)
+
+
 def test_a_file_without_passes_or_of_another_shape_is_refused(run_folder: Path, tmp_path: Path) -> None:
     fast, _, _ = corpus.load(run_folder)
     passes.save(tmp_path / "empty.pt", fast, [])

@@ -197,6 +197,23 @@ def test_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
         assert torch.equal(mine, theirs)
 
 
+def test_a_run_of_several_processes_ends_in_the_mean_of_their_weights(tmp_path: Path) -> None:
+    plan = train.Plan(out=tmp_path, processes=2, compiled=False)
+    corpus.prepare(plan.out, 300, plan.seed)
+    trainers = [train.Trainer(plan, rank, torch.device("cpu")) for rank in range(2)]
+    for trainer in trainers:
+        trainer.train_step()
+        trainer.save()
+    train.export_mean(plan)
+    ended = DiffusionGemmaForBlockDiffusion.from_pretrained(tmp_path / "checkpoint", dtype=torch.float32)
+    first, second, mean = (
+        model.parameters(network).values() for network in (*(t.model for t in trainers), ended)
+    )
+    assert not all(torch.equal(mine, theirs) for mine, theirs in zip(first, second, strict=True))
+    for mine, theirs, both in zip(first, second, mean, strict=True):
+        torch.testing.assert_close(both, ((mine + theirs) / 2).bfloat16().float())
+
+
 def test_blown_up_weights_show_in_the_agreement_of_their_gradients(tmp_path: Path) -> None:
     """Attention that saturates answers a rounding with another gradient."""
     corpus.prepare(tmp_path, 300, 0)

@@ -12,8 +12,9 @@ A place that has one token in nearly all texts should have it in all. What is su
 pass, and a rare token that decides how the text goes on is never taken back: of 64 stories 31 were of the
 one plot in fourteen that could have a question mark where the others have a full stop.
 
-And the lines of which one is drawn have a place where each has a word of its own that is not drawn. It
-tells which line it is; drafts that lack such a sign may mix two of them ("A fish turns where the sun").
+And the lines of which one is drawn (second and third ones of a haiku, openings, dialogues) have a place where
+each has a word of its own that is not drawn. It tells which line it is; drafts that lack such a sign may mix
+two of them ("A fish turns where the sun").
 """
 
 from __future__ import annotations
