@@ -22,6 +22,7 @@ import torch
 from dgemma_play import Settings, Trace, denoise, load
 from dgemma_play.training import corpus, measures, probes, readability
 from dgemma_play.training import infill as infilling
+from dgemma_play.training import variety as differing
 from dgemma_play.training.grammar.example import Example
 from dgemma_play.training.probes import Probe
 
@@ -29,7 +30,18 @@ _CORPUS_TEXTS = 240_000  # whose runs of three tokens count as familiar
 _NOVELTY_TEXTS = 60_000  # of them, whose sentences and runs of five a draft may repeat
 _HELD_OUT_TEXTS = 600
 _AT_BEST_TEXTS = 4_000
-_TABLES = ("kinds", "forms", "english", "infill", "steps", "samplers", "diversity", "speed", "samples")
+_TABLES = (
+    "kinds",
+    "forms",
+    "english",
+    "infill",
+    "steps",
+    "samplers",
+    "diversity",
+    "variety",
+    "speed",
+    "samples",
+)
 # The end temperature follows the start; 48 passes at most.
 _SAMPLERS: dict[str, dict[str, Any]] = {
     "0.9 → 0.4, bound 0.1, stop 0.005": {},
@@ -263,6 +275,11 @@ def diversity(judge: Judge) -> dict[str, dict[str, float]]:
     return {prompt: _diversity(judge.write(prompt, 16)[0]) for prompt in probes.DIVERSITY}
 
 
+def variety(judge: Judge) -> dict[str, dict[str, float]]:
+    """What a reader of many drafts meets again: see `dgemma_play.training.variety`."""
+    return differing.table(lambda prompt, drafts: judge.write(prompt, drafts)[0])
+
+
 def speed(judge: Judge) -> dict[str, dict[str, float]]:
     """Seconds for one canvas of 48 passes with the stop rule off, one thread; best of two."""
     result = {}
@@ -319,6 +336,7 @@ def main() -> None:
         "steps": steps,
         "samplers": samplers,
         "diversity": diversity,
+        "variety": variety,
         "speed": speed,
     }
     for name, measure in measured.items():

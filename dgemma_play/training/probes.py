@@ -71,3 +71,15 @@ DIVERSITY = (
     "Write a birthday wish for Noah.",
     "Name a bakery.",
 )
+
+STORIES = tuple(
+    f"Write a story about a {hero}."
+    for hero in ("fox", "pirate", "teapot", "robot", "baker", "dragon", "lighthouse", "girl")
+)
+
+SIDE_BY_SIDE = (
+    *("Write a story about a bear.", "Write a story about a robot on the moon."),
+    *("A short tale about my grandmother", "Write a haiku about winter.", "Write a haiku about a cat."),
+    *("Write a poem about the rain.", "Write a couplet about coffee.", "Write a birthday wish for Anna."),
+    *("Write a dialogue between a cat and a dog.", "Write an opening line about a lighthouse."),
+)
