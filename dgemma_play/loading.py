@@ -9,6 +9,7 @@ What differs between a laptop, a workstation and a Space is decided here and now
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ from .quantization import DTYPES
 from .recipes import RECIPES, Recipe, copy_recipe
 
 log = logging.getLogger(__name__)
+
+#: An absolute path in an error's words.
+_PATH = re.compile(r"(?<![\w.])(?:/|[A-Z]:\\)[^\s'\":,]+")
 
 DEFAULT_ROWS = 8
 #: Checkpoints from this many bytes on show a progress bar and are worth a quantized copy.
@@ -83,7 +87,7 @@ class Loaded:
     def public_name(self) -> str:
         """What strangers may read: the name on the Hub, or that of the folder without where it lies."""
         local = not self.revision and self.name != EMBEDDED
-        return Path(self.name).expanduser().resolve().name if local else self.name
+        return Path(self.name).expanduser().absolute().name if local else self.name
 
     @property
     def knows(self) -> str:
@@ -251,13 +255,13 @@ def _model(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> tupl
 
 
 def _public(error: LoadError, target: Path) -> str:
-    """An error's sentence with no more of a path than its last name; the whole of it is logged."""
+    """An error's sentence without paths; the whole of it is logged."""
     log.warning("%s", error)
     sentence = str(error)
     for place in (target, *target.parents):
         if place.name:
-            sentence = sentence.replace(str(place), place.name)
-    return sentence
+            sentence = sentence.replace(str(place), "the cache")
+    return _PATH.sub("the cache", sentence)
 
 
 def assemble(checkpoint: Checkpoint, recipe: Recipe, device: torch.device) -> Any:

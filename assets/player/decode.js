@@ -27,7 +27,7 @@ const HALVES = (() => {
   return table;
 })();
 
-const TOO_OLD = "This browser is too old to unpack a run: Chrome 80, Firefox 113 and Safari 16.4 can.";
+const TOO_OLD = "This browser is too old to unpack a run: Chrome 97, Firefox 113 and Safari 16.4 can.";
 
 /** @param {Uint8Array} bytes gzip @returns {Promise<Uint8Array>} */
 async function gunzip(bytes) {

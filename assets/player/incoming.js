@@ -210,7 +210,7 @@ async function fetched(url) {
     try {
       const response = await fetch(url);
       if (response.ok) return await response.arrayBuffer();
-      break;
+      if (response.status < 500) break; // a proxy says 502 or 504 while the server is away
     } catch (error) {
       console.warn("DGemma Play:", error);
     }

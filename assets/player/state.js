@@ -101,9 +101,11 @@ function addMessage(run, message) {
   for (const frame of message.read(run.words.length)) {
     const track = run.tracks[frame.draft];
     if (!track) continue;
+    const before = track.frames[track.frames.length - 1];
+    // A draft whose whole canvas was missed waits for the file: a text with a hole in it would be none.
+    if (frame.block > (before?.block ?? 0) + (before ? 1 : 0)) continue;
     frame.seconds = (performance.now() - run.startedAt) / 1000;
     // Where frames piled up some were left out: steps count the passes all the same.
-    const before = track.frames[track.frames.length - 1];
     track.stepsUsed += before?.block === frame.block ? frame.step - before.step : frame.step;
     track.frames.push(frame);
     track.ended = "";

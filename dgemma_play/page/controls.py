@@ -126,6 +126,7 @@ def build(defaults: Mapping[str, int | float], canvas_length: int, knows: str = 
         )
         # A seed that somebody types is meant; one that a run drew gives way to the next.
         seed.input(None, None, lock, js="() => true")
+        seed.change(None, [seed, lock], lock, js="(seed, locked) => [seed.trim() !== '' && locked]")
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             sliders |= {name: _slider(name, defaults, canvas_length) for name in ADVANCED}
             system = gr.Textbox(

@@ -24,7 +24,7 @@ def runs(text: str) -> Runs:
 
 
 def runs_of_plots(seed: int = 5) -> dict[str, Runs]:
-    """Runs of three words that many tellings of each plot have, by the plot's heading."""
+    """Runs of three words in any of many tellings of each plot, by the plot's heading."""
     rng = random.Random(seed)
     found: dict[str, Runs] = {plot: set() for plot in tables.read("plots")}
     for plot, told in found.items():

@@ -416,6 +416,9 @@ def test_a_seed_that_is_typed_is_the_runs(site: Site, visit: Visit) -> None:
     write(page, "Write a haiku about winter.")
     expect(seed).to_have_value("42")
     expect(page.locator(".card").first).to_contain_text("seed 42")
+    for key in ("End", "Backspace", "Backspace"):
+        seed.press(key)
+    expect(page.get_by_label("Lock", exact=True)).not_to_be_checked()
 
 
 def test_a_heatmap_and_the_timeline_open_as_figures(site: Site, visit: Visit) -> None:

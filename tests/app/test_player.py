@@ -732,6 +732,18 @@ def test_a_run_whose_messages_at_a_new_block_were_lost_goes_on(visit: Callable[.
     expect(card(page, 1).locator(".nums")).to_contain_text("steps")
 
 
+def test_a_draft_whose_whole_block_was_lost_waits_for_the_file(visit: Callable[..., Page]) -> None:
+    trace = synthetic(drafts=1, canvas=32, steps=6, blocks=3, early=False)
+    page = visit(None)
+    status, *messages = live_records(trace)
+    blocks = [int(block) for block in trace.tracks[0].block]
+
+    feed(page, [status, *(m for m, block in zip(messages, blocks, strict=True) if block != 1)])
+
+    expect(page.locator(".progress")).to_contain_text("block 1 of 3")
+    expect(page.get_by_label("Step")).to_have_value("6")
+
+
 def test_a_file_is_fetched_again_where_the_network_was_away(visit: Callable[..., Page], host: Host) -> None:
     trace = synthetic(drafts=2, canvas=32, steps=8)
     host.files["/far.dgemma"] = codec.encode(trace)
@@ -1469,13 +1481,16 @@ def test_an_exported_page_needs_nothing_but_itself(open_page: Callable[..., Page
 
 def test_an_exported_page_that_was_damaged_says_so(open_page: Callable[..., Page], tmp_path: Any) -> None:
     target = tmp_path / "run.html"
-    target.write_text(assets.standalone(codec.encode(TRACE)[:-40], "A run"), encoding="utf-8")
+    whole = assets.standalone(codec.encode(TRACE), "A run")
+    cut = assets.standalone(codec.encode(TRACE)[:-40], "A run")
     page = open_page()
+    for damaged in (cut, whole.replace('data-trace="', 'data-trace="*')):
+        target.write_text(damaged, encoding="utf-8")
 
-    page.goto(target.as_uri())
+        page.goto(target.as_uri())
 
-    expect(page.locator(".progress.alarm")).to_contain_text("damaged on the way")
-    expect(page.locator(".progress")).not_to_contain_text("press Generate")
+        expect(page.locator(".progress.alarm")).to_contain_text("damaged on the way")
+        expect(page.locator(".progress")).not_to_contain_text("press Generate")
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])

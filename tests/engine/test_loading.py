@@ -449,6 +449,9 @@ def test_visitors_are_not_told_where_model_and_copy_lie(
     assert loaded.shown["name"] == folder.name
     assert str(folder.parent) not in str(loaded.shown)
     assert str(cache.parent) not in str(loaded.shown)
+    error = LoadError(f"Not written: [Errno 13] Permission denied: '{cache / 'home--ada'}', '/srv/b/c'.")
+    told = loading._public(error, cache / "home--ada" / "nf4-v1")
+    assert told == "Not written: [Errno 13] Permission denied: 'the cache', 'the cache'."
     facts = denoise(loaded, "Write a haiku about rain.", Settings(drafts=1, steps=1)).facts
     assert facts.model.name == folder.name
 
