@@ -744,17 +744,18 @@ def test_a_draft_whose_whole_block_was_lost_waits_for_the_file(visit: Callable[.
     expect(page.get_by_label("Step")).to_have_value("6")
 
 
-def test_a_file_is_fetched_again_where_the_network_was_away(visit: Callable[..., Page], host: Host) -> None:
+@pytest.mark.parametrize(
+    "away",
+    ["Promise.reject(new TypeError('Failed to fetch'))", "Promise.resolve(new Response('', {status: 503}))"],
+)
+def test_a_file_is_fetched_again_where_the_network_was_away(
+    visit: Callable[..., Page], host: Host, away: str
+) -> None:
     trace = synthetic(drafts=2, canvas=32, steps=8)
     host.files["/far.dgemma"] = codec.encode(trace)
     page = visit(None)
     page.evaluate(
-        """() => {
-          const real = fetch;
-          let times = 0;
-          const away = () => Promise.reject(new TypeError("Failed to fetch"));
-          globalThis.fetch = (url) => (times++ ? real(url) : away());
-        }"""
+        f"() => {{ const real = fetch; let n = 0; globalThis.fetch = (url) => (n++ ? real(url) : {away}); }}"
     )
 
     feed(page, [*live_records(trace), ended("finished", "/far.dgemma")])
