@@ -119,6 +119,13 @@ def encode(
     ]
 
 
+def worth(buckets: Iterable[Bucket], vocabulary: int) -> Tensor:
+    """What each token tells about the text it occurs in, in nats `[V]`: nothing, if it is in every one."""
+    canvases = [bucket.rows[:, bucket.prompt :] for bucket in buckets]
+    counts = torch.bincount(torch.cat([rows.flatten() for rows in canvases]).long(), minlength=vocabulary)
+    return torch.log(sum(map(len, canvases)) / (1 + counts)).clamp(min=0)
+
+
 def prepare(folder: Path, count: int, seed: int) -> tuple[PreTrainedTokenizerFast, list[Bucket], Bucket]:
     """Draw and encode the examples on all cores, once per run folder."""
     if not (folder / _FILE).exists():

@@ -9,6 +9,10 @@ may be accepted in two places at once: some of the noise *echoes* what stands el
 first pass is sure, the second canvas has what it chose, right or wrong, not the clean token. A run may also
 practise on canvases that the sampler really met: see `practice`.
 
+Noise and text are coupled at the start, as in multisample flow matching (Pooladian et al. 2023): of many
+canvases of pure noise a text is learnt from the one that shares most words with it. So noise is a hint, and
+drafts that start from different canvases set out in different directions. Later noise is no hint.
+
 Shapes: B examples, P prompt positions, C canvas positions.
 """
 
@@ -38,7 +42,10 @@ class Recipe:
     balance: float = 0.01  # weight of the router's balance loss
     # Tokens the loss compares, if a batch has fewer targets, as on a CPU: see `forward.draw_candidates`.
     candidates: int = 2048
-    practice: float = 0.3  # of the steps, where there are passes of the model's own drafts
+    practice: float = 0.2  # of the steps, where there are passes of the model's own drafts
+    draws: int = 512  # canvases of pure noise that a text is given the most telling of: see `telling_noise`
+    starts: float = 0.4  # of the self-conditioned examples: the first pass is a draft's very first
+    early: float = 0.7  # the lowest noise level of a draft's second pass
     power: float = 0.65  # t = u**power: below 1 means more weight on high noise, where choices are made
 
 
@@ -53,6 +60,19 @@ def corrupted(before: Tensor, canvas: Tensor, noisy: Tensor, vocabulary: int, ec
     place = torch.randint(0, row.shape[1], canvas.shape, device=canvas.device)
     echoed = shown.gather(1, place) & (torch.rand(canvas.shape, device=canvas.device) < echo)
     return torch.where(noisy, torch.where(echoed, row.gather(1, place), uniform), canvas)
+
+
+def telling_noise(before: Tensor, targets: Tensor, worth: Tensor, draws: int) -> Tensor:
+    """Of so many canvases of uniform noise for each text the one that tells most of it `[B, C]`.
+
+    That is the one with the largest sum of `worth [V]` over its tokens that the text has, wherever they
+    stand, and the prompt has not.
+    """
+    batch, length = targets.shape
+    told = worth.new_zeros(batch, len(worth)).scatter(1, targets, worth[targets]).scatter(1, before, 0.0)
+    noise = torch.randint(0, len(worth), (batch, draws, length), device=targets.device)
+    best = told.gather(1, noise.flatten(1)).view(noise.shape).sum(-1).argmax(-1)
+    return noise[torch.arange(batch, device=noise.device), best]
 
 
 def noisy_positions(targets: Tensor, level: Tensor, infill: float) -> Tensor:
@@ -72,21 +92,33 @@ def noisy_positions(targets: Tensor, level: Tensor, infill: float) -> Tensor:
 
 
 def loss(
-    forward: TrainingForward, rows: Tensor, prompt: int, recipe: Recipe, self_conditioned: bool
+    forward: TrainingForward,
+    rows: Tensor,
+    prompt: int,
+    recipe: Recipe,
+    self_conditioned: bool,
+    worth: Tensor,
 ) -> Tensor:
-    """Loss of a batch `rows [B, P + C]`, router balance included."""
+    """Loss of a batch `rows [B, P + C]`, router balance included; `worth [V]` as in `telling_noise`."""
     before, targets = rows[:, :prompt], rows[:, prompt:]
     padding, vocabulary = before == PAD, forward.config.vocab_size
     level = 0.02 + 0.98 * torch.rand(len(rows), device=rows.device) ** recipe.power
+    pure = torch.rand(len(rows), device=rows.device) < (
+        recipe.starts if self_conditioned else recipe.pure_noise
+    )
+    telling = telling_noise(before, targets, worth, recipe.draws)
     if not self_conditioned:
-        pure = torch.rand(len(rows), device=rows.device) < recipe.pure_noise
         level = torch.where(pure, torch.ones_like(level), level)
     noisy = noisy_positions(targets, level, recipe.infill)
     canvas = corrupted(before, targets, noisy, vocabulary, recipe.echo)
     soft = None
     if self_conditioned:
         with torch.no_grad():
-            canvas, soft = _first_pass(forward, before, targets, canvas, level, recipe)
+            level = torch.where(pure, recipe.early + (1 - recipe.early) * torch.rand_like(level), level)
+            starts = torch.where(pure[:, None], telling, canvas)
+            canvas, soft = _first_pass(forward, before, targets, canvas, starts, pure, level, recipe)
+    else:
+        canvas = torch.where(pure[:, None] & noisy, telling, canvas)
     hidden = forward(before, canvas, padding, soft)
     return forward.loss(hidden, targets, recipe.candidates) + recipe.balance * hidden.balance
 
@@ -110,20 +142,24 @@ def _first_pass(
     before: Tensor,
     targets: Tensor,
     canvas: Tensor,
+    starts: Tensor,
+    pure: Tensor,
     level: Tensor,
     recipe: Recipe,
 ) -> tuple[Tensor, Tensor]:
     """The canvas and the feedback of a second pass.
 
     In a share of the examples the first pass sees a noisier canvas, and its entropies decide which
-    positions the second canvas keeps: the surest ones, as the sampler would.
+    positions the second canvas keeps: the surest ones, as the sampler would. Where it is a draft's first one
+    (`pure [B]`) it sees the noise of `starts [B, C]`.
     """
     batch, length = targets.shape
     device, vocabulary = targets.device, forward.config.vocab_size
     noisier = level + (1 - level) * torch.rand(batch, device=device)
     more_noise = torch.rand(batch, length, device=device) < noisier[:, None]
-    ordered = torch.rand(batch, 1, device=device) < recipe.by_confidence
+    ordered = pure[:, None] | (torch.rand(batch, 1, device=device) < recipe.by_confidence)
     first = corrupted(before, targets, more_noise, vocabulary, recipe.echo)
+    first = torch.where(pure[:, None], starts, first)
     low, high = recipe.feedback
     temperature = low + (high - low) * torch.rand(batch, 1, 1, device=device)
     hidden = forward(before, torch.where(ordered, first, canvas), before == PAD)

@@ -78,6 +78,7 @@ class Trainer:
         times = plan.batch or (_GPU_BATCH if device.type == "cuda" else 1)
         self.buckets = [_on(device, bucket, times) for bucket in buckets]
         self.held_out = _on(device, held_out, times)
+        self.worth = corpus.worth(self.buckets, len(self.tokenizer)).to(device)
         self.practice = [group.to(device) for group in passes.load(plan.practice, self.tokenizer)]
         torch.manual_seed(plan.seed)  # the same start in every process
         self.model: Any = model.create(len(self.tokenizer))
@@ -107,7 +108,7 @@ class Trainer:
             rows = bucket.rows[: bucket.batch].long()
             for self_conditioned in (False, True):
                 objective.loss(
-                    self.forward, rows, bucket.prompt, self.plan.recipe, self_conditioned
+                    self.forward, rows, bucket.prompt, self.plan.recipe, self_conditioned, self.worth
                 ).backward()
         for group in self.practice:
             objective.practice_loss(self.forward, self._some(group), self.plan.recipe).backward()
@@ -138,7 +139,8 @@ class Trainer:
             return objective.practice_loss(self.forward, own, recipe), len(own)
         bucket, rows = self._batch()
         self_conditioned = self.rng.random() < recipe.self_conditioning
-        return objective.loss(self.forward, rows, bucket.prompt, recipe, self_conditioned), len(rows)
+        loss = objective.loss(self.forward, rows, bucket.prompt, recipe, self_conditioned, self.worth)
+        return loss, len(rows)
 
     def scores(self) -> str:
         """Cross-entropy and accuracy on held-out canvases at four noise levels, as one line."""
@@ -167,7 +169,9 @@ class Trainer:
             with torch.random.fork_rng(cards):
                 torch.manual_seed(5)
                 forward = TrainingForward(self.model, dtype)
-                loss = objective.loss(forward, rows, bucket.prompt, self.plan.recipe, self_conditioned=False)
+                loss = objective.loss(
+                    forward, rows, bucket.prompt, self.plan.recipe, self_conditioned=False, worth=self.worth
+                )
             gradients = torch.autograd.grad(loss, matrices, allow_unused=True)
             found.append(torch.cat([part.flatten() for part in gradients if part is not None]))
         return torch.nn.functional.cosine_similarity(*found, dim=0).item()

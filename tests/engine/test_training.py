@@ -147,6 +147,60 @@ def test_a_share_of_the_noise_echoes_what_is_shown() -> None:
     assert (plain[:, 1:] < 10).float().mean() < 0.01
 
 
+def test_noise_tells_of_the_text_what_the_prompt_does_not() -> None:
+    torch.manual_seed(0)
+    before, text = torch.arange(100, 140).expand(50, -1), torch.arange(120, 160).expand(50, -1)
+    worth = torch.zeros(1000)
+    worth[100:150] = 1.0  # 150 to 159 stand in every text
+
+    def told(noise: Tensor) -> float:
+        return ((noise >= 140) & (noise < 150)).float().sum(1).mean().item()
+
+    chance = 40 * 10 / 1000
+    assert told(objective.telling_noise(before, text, worth, draws=1)) == pytest.approx(chance, abs=0.25)
+    telling = objective.telling_noise(before, text, worth, draws=200)
+    assert told(telling) > 5 * chance
+    assert len(telling.unique()) > 700  # the rest is as uniform as ever
+    assert ((telling >= 100) & (telling < 140)).float().sum(1).mean() < 2.5  # by chance 1.6
+
+
+def test_a_first_pass_is_of_telling_noise_alone_and_the_second_of_other_noise() -> None:
+    torch.manual_seed(0)
+    canvases: list[Tensor] = []
+
+    class Blind:
+        config = SimpleNamespace(vocab_size=10_000)
+
+        def __call__(self, _: Tensor, canvas: Tensor, *rest: Any) -> Any:
+            canvases.append(canvas)
+            return SimpleNamespace(balance=0.0)
+
+        def soft(self, *_: Any) -> tuple[Any, Tensor, Tensor]:
+            return None, torch.ones(400, 20), torch.zeros(400, 20, dtype=torch.long)
+
+        def loss(self, *_: Any) -> float:
+            return 0.0
+
+    forward: Any = Blind()
+    rows, worth = torch.arange(5000, 5024).expand(400, -1), torch.ones(10_000)
+    recipe = objective.Recipe(starts=1.0, echo=0.0, infill=0.0)
+    objective.loss(forward, rows, 4, recipe, self_conditioned=True, worth=worth)
+    first, second = canvases
+    shared = torch.isin(first, rows[0, 4:]).float().sum(1)
+    assert 1.0 < shared.mean() < 3.0  # by chance 0.04; the best of 512
+    kept = (second == rows[:, 4:]).float().mean()
+    assert 0.1 < kept < 0.2  # noise levels from 0.7 to 1
+    assert (first == second).float().mean() < 0.01
+
+
+def test_a_token_of_every_text_tells_nothing() -> None:
+    end = tokenizer.EOS
+    rows = torch.tensor([[9, 3, 4, end, end], [9, 3, 5, 5, end]], dtype=torch.int16)
+    worth = corpus.worth([corpus.Bucket(1, 4, 2, rows)], vocabulary=10)
+    assert worth[end] == 0
+    assert worth[9] == worth[8] > worth[4] >= 0  # 9 stands in prompts only
+
+
 def test_where_the_first_pass_is_sure_the_second_canvas_has_its_choice() -> None:
     torch.manual_seed(0)
     target, choice, sure = 7, 5, torch.arange(20) < 10
@@ -167,8 +221,9 @@ def test_where_the_first_pass_is_sure_the_second_canvas_has_its_choice() -> None
             return 0.0
 
     forward: Any = Sure()
-    recipe = objective.Recipe(by_confidence=1.0, echo=0.0, infill=0.0, sure=0.1)
-    objective.loss(forward, torch.full((400, 24), target), 4, recipe, self_conditioned=True)
+    recipe = objective.Recipe(by_confidence=1.0, starts=0.0, echo=0.0, infill=0.0, sure=0.1)
+    rows = torch.full((400, 24), target)
+    objective.loss(forward, rows, 4, recipe, self_conditioned=True, worth=torch.ones(10_000))
     second = Sure.canvases[-1]
     assert (second[:, sure] == choice).float().mean() > 0.3
     assert (second[:, ~sure] == target).float().mean() > 0.05

@@ -17,7 +17,7 @@ from dgemma_play.training.grammar import longforms, tables, verses, words
 from dgemma_play.training.grammar.elastic import with_articles
 from dgemma_play.training.grammar.example import Example
 
-SHARE = 0.35  # of the examples of these forms, at most
+SHARE = 0.45  # of the examples of these forms, at most
 _HELD_OUT_SHARE = 0.4  # of the stand-ins outside stories and verses are held-out nouns
 _STRANGERS_SHARE = 0.3  # of the other stand-ins are drawn from words that are no subject themselves
 _STRANGERS_SYLLABLES = 3  # at most: longer ones are too few
