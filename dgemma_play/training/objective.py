@@ -9,9 +9,9 @@ may be accepted in two places at once: some of the noise *echoes* what stands el
 first pass is sure, the second canvas has what it chose, right or wrong, not the clean token. A run may also
 practise on canvases that the sampler really met: see `practice`.
 
-Noise and text are coupled at the start, as in multisample flow matching (Pooladian et al. 2023): of many
-canvases of pure noise a text is learnt from the one that shares most words with it. So noise is a hint, and
-drafts that start from different canvases set out in different directions. Later noise is no hint.
+Noise and text are coupled at the start, after multisample flow matching (Pooladian et al. 2023), though the
+chosen noise is no longer quite uniform: of many canvases of pure noise a text is learnt from the one that
+shares most with it that the prompt has not, rare words above all. So noise is a hint. Later noise is none.
 
 Shapes: B examples, P prompt positions, C canvas positions.
 """
@@ -35,7 +35,7 @@ class Recipe:
     self_conditioning: float = 0.5
     pure_noise: float = 0.5  # of the passes without self-conditioning
     infill: float = 0.15
-    by_confidence: float = 0.4  # of the self-conditioned examples
+    by_confidence: float = 0.4  # of the other self-conditioned examples: those of `starts` all are
     echo: float = 0.15  # of the noisy positions: a token that stands elsewhere, see `corrupted`
     sure: float = 0.1  # nats: below this entropy the first pass' choice stands in the second canvas
     feedback: tuple[float, float] = (0.4, 1.0)  # temperature of the guess that is fed back
@@ -106,6 +106,7 @@ def loss(
     pure = torch.rand(len(rows), device=rows.device) < (
         recipe.starts if self_conditioned else recipe.pure_noise
     )
+    # In infill rows some of what it tells is shown anyway.
     telling = telling_noise(before, targets, worth, recipe.draws)
     if not self_conditioned:
         level = torch.where(pure, torch.ones_like(level), level)
@@ -149,9 +150,9 @@ def _first_pass(
 ) -> tuple[Tensor, Tensor]:
     """The canvas and the feedback of a second pass.
 
-    In a share of the examples the first pass sees a noisier canvas, and its entropies decide which
-    positions the second canvas keeps: the surest ones, as the sampler would. Where it is a draft's first one
-    (`pure [B]`) it sees the noise of `starts [B, C]`.
+    In a share of the examples, and in all that are `pure [B]`, the first pass sees a noisier canvas, and its
+    entropies decide which positions the second canvas keeps: the surest ones, as the sampler would. Where it
+    is `pure`, a draft's very first one, it sees the noise of `starts [B, C]`.
     """
     batch, length = targets.shape
     device, vocabulary = targets.device, forward.config.vocab_size

@@ -34,7 +34,7 @@ from dgemma_play.training.probes import Probe
 from dgemma_play.training.tokenizer import EOS
 
 # Blanks and code are right or wrong in ways that `Draft.faultless` cannot see without a probe. Stories are
-# nearly always faultless without practice, and it would teach them one plot, the one that is written most.
+# mostly faultless without practice, and it would teach them one plot, the one that is written most.
 _LEFT_OUT = ("blank", "code", "story", "long story")
 _DRAFTS = 8  # of each prompt
 _SAVE_MINUTES = 5
