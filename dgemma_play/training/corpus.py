@@ -120,7 +120,7 @@ def encode(
 
 
 def worth(buckets: Iterable[Bucket], vocabulary: int) -> Tensor:
-    """What each token tells about the text it occurs in, in nats `[V]`: nothing, if it is in every one."""
+    """What each token tells about a text by its rarity, in nats `[V]`: nothing if one comes for each text."""
     canvases = [bucket.rows[:, bucket.prompt :] for bucket in buckets]
     counts = torch.bincount(torch.cat([rows.flatten() for rows in canvases]).long(), minlength=vocabulary)
     return torch.log(sum(map(len, canvases)) / (1 + counts)).clamp(min=0)

@@ -103,9 +103,8 @@ def loss(
     before, targets = rows[:, :prompt], rows[:, prompt:]
     padding, vocabulary = before == PAD, forward.config.vocab_size
     level = 0.02 + 0.98 * torch.rand(len(rows), device=rows.device) ** recipe.power
-    pure = torch.rand(len(rows), device=rows.device) < (
-        recipe.starts if self_conditioned else recipe.pure_noise
-    )
+    share = recipe.starts if self_conditioned else recipe.pure_noise
+    pure = torch.rand(len(rows), device=rows.device) < share
     # In infill rows some of what it tells is shown anyway.
     telling = telling_noise(before, targets, worth, recipe.draws)
     if not self_conditioned:
@@ -116,8 +115,7 @@ def loss(
     if self_conditioned:
         with torch.no_grad():
             level = torch.where(pure, recipe.early + (1 - recipe.early) * torch.rand_like(level), level)
-            starts = torch.where(pure[:, None], telling, canvas)
-            canvas, soft = _first_pass(forward, before, targets, canvas, starts, pure, level, recipe)
+            canvas, soft = _first_pass(forward, before, targets, canvas, telling, pure, level, recipe)
     else:
         canvas = torch.where(pure[:, None] & noisy, telling, canvas)
     hidden = forward(before, canvas, padding, soft)
@@ -143,7 +141,7 @@ def _first_pass(
     before: Tensor,
     targets: Tensor,
     canvas: Tensor,
-    starts: Tensor,
+    telling: Tensor,
     pure: Tensor,
     level: Tensor,
     recipe: Recipe,
@@ -152,7 +150,7 @@ def _first_pass(
 
     In a share of the examples, and in all that are `pure [B]`, the first pass sees a noisier canvas, and its
     entropies decide which positions the second canvas keeps: the surest ones, as the sampler would. Where it
-    is `pure`, a draft's very first one, it sees the noise of `starts [B, C]`.
+    is `pure`, a draft's very first one, it sees the noise `telling [B, C]`.
     """
     batch, length = targets.shape
     device, vocabulary = targets.device, forward.config.vocab_size
@@ -160,7 +158,7 @@ def _first_pass(
     more_noise = torch.rand(batch, length, device=device) < noisier[:, None]
     ordered = pure[:, None] | (torch.rand(batch, 1, device=device) < recipe.by_confidence)
     first = corrupted(before, targets, more_noise, vocabulary, recipe.echo)
-    first = torch.where(pure[:, None], starts, first)
+    first = torch.where(pure[:, None], telling, first)
     low, high = recipe.feedback
     temperature = low + (high - low) * torch.rand(batch, 1, 1, device=device)
     hidden = forward(before, torch.where(ordered, first, canvas), before == PAD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -147,6 +147,27 @@ def test_a_share_of_the_noise_echoes_what_is_shown() -> None:
     assert (plain[:, 1:] < 10).float().mean() < 0.01
 
 
+class Remembering:
+    """A forward that keeps what canvases it sees; each place has one entropy `[C]`, and all one choice."""
+
+    config = SimpleNamespace(vocab_size=10_000)
+
+    def __init__(self, entropy: Tensor, choice: int) -> None:
+        self.canvases: list[Tensor] = []
+        self._entropy, self._choice = entropy, choice
+
+    def __call__(self, _: Tensor, canvas: Tensor, *rest: Any) -> Any:
+        self.canvases.append(canvas)
+        return SimpleNamespace(balance=0.0)
+
+    def soft(self, *_: Any) -> tuple[None, Tensor, Tensor]:
+        shape = self.canvases[-1].shape
+        return None, self._entropy.expand(shape), torch.full(shape, self._choice)
+
+    def loss(self, *_: Any) -> float:
+        return 0.0
+
+
 def test_noise_tells_of_the_text_what_the_prompt_does_not() -> None:
     torch.manual_seed(0)
     before, text = torch.arange(100, 140).expand(50, -1), torch.arange(120, 160).expand(50, -1)
@@ -166,28 +187,15 @@ def test_noise_tells_of_the_text_what_the_prompt_does_not() -> None:
 
 def test_a_first_pass_is_of_telling_noise_alone_and_the_second_of_other_noise() -> None:
     torch.manual_seed(0)
-    canvases: list[Tensor] = []
-
-    class Blind:
-        config = SimpleNamespace(vocab_size=10_000)
-
-        def __call__(self, _: Tensor, canvas: Tensor, *rest: Any) -> Any:
-            canvases.append(canvas)
-            return SimpleNamespace(balance=0.0)
-
-        def soft(self, *_: Any) -> tuple[Any, Tensor, Tensor]:
-            return None, torch.ones(400, 20), torch.zeros(400, 20, dtype=torch.long)
-
-        def loss(self, *_: Any) -> float:
-            return 0.0
-
-    forward: Any = Blind()
     rows, worth = torch.arange(5000, 5024).expand(400, -1), torch.ones(10_000)
-    recipe = objective.Recipe(starts=1.0, echo=0.0, infill=0.0)
+    forward: Any = Remembering(torch.ones(20), choice=0)
+    recipe = objective.Recipe(starts=1.0, pure_noise=1.0, echo=0.0, infill=0.0)
     objective.loss(forward, rows, 4, recipe, self_conditioned=True, worth=worth)
-    first, second = canvases
-    shared = torch.isin(first, rows[0, 4:]).float().sum(1)
-    assert 1.0 < shared.mean() < 3.0  # by chance 0.04; the best of 512
+    objective.loss(forward, rows, 4, recipe, self_conditioned=False, worth=worth)
+    first, second, only = forward.canvases
+    for pure in (first, only):
+        shared = torch.isin(pure, rows[0, 4:]).float().sum(1)
+        assert 1.0 < shared.mean() < 3.0  # by chance 0.04; the best of 512
     kept = (second == rows[:, 4:]).float().mean()
     assert 0.1 < kept < 0.2  # noise levels from 0.7 to 1
     assert (first == second).float().mean() < 0.01
@@ -205,26 +213,11 @@ def test_where_the_first_pass_is_sure_the_second_canvas_has_its_choice() -> None
     torch.manual_seed(0)
     target, choice, sure = 7, 5, torch.arange(20) < 10
 
-    class Sure:
-        config = SimpleNamespace(vocab_size=10_000)
-        canvases: ClassVar[list[Tensor]] = []
-
-        def __call__(self, _: Tensor, canvas: Tensor, *rest: Any) -> Any:
-            self.canvases.append(canvas)
-            return SimpleNamespace(balance=0.0)
-
-        def soft(self, *_: Any) -> tuple[Any, Tensor, Tensor]:
-            entropy = torch.where(sure, 0.0, 1.0).expand(400, -1)
-            return None, entropy, torch.full((400, 20), choice)
-
-        def loss(self, *_: Any) -> float:
-            return 0.0
-
-    forward: Any = Sure()
+    forward: Any = Remembering(torch.where(sure, 0.0, 1.0), choice)
     recipe = objective.Recipe(by_confidence=1.0, starts=0.0, echo=0.0, infill=0.0, sure=0.1)
     rows = torch.full((400, 24), target)
     objective.loss(forward, rows, 4, recipe, self_conditioned=True, worth=torch.ones(10_000))
-    second = Sure.canvases[-1]
+    second = forward.canvases[-1]
     assert (second[:, sure] == choice).float().mean() > 0.3
     assert (second[:, ~sure] == target).float().mean() > 0.05
     assert not (second[:, sure] == target).float().mean() > 0.01
