@@ -129,8 +129,10 @@ globalThis.DGemmaPage = (() => {
 
   // --- the settings, folded on a phone ------------------------------------------------------------
 
+  /** What stands in a knob's number box; "" until Gradio has put it there. */
+  const read = (knob) => document.querySelector(`#knob-${knob} input[type=number]`)?.value ?? "";
+
   function fold() {
-    const read = (knob) => document.querySelector(`#knob-${knob} input[type=number]`)?.value ?? "";
     const seed = document.querySelector("#lock input")?.checked ? document.querySelector("#seed :is(input, textarea)").value || "new" : "new";
     byId("fold-line").textContent =
       `${read("drafts")} drafts · ${read("steps")} steps · ${read("t-max")} → ${read("t-min")} · seed ${seed}`;
@@ -258,7 +260,8 @@ globalThis.DGemmaPage = (() => {
 
   function ready() {
     // Gradio mounts its pieces in no order that could be relied on.
-    if (!["generate", "stop", "fold", "settings", "earlier", "lock"].every(byId) || !promptBox()) {
+    const pieces = ["generate", "stop", "fold", "settings", "earlier", "lock"];
+    if (!pieces.every(byId) || !["drafts", "steps", "t-max", "t-min"].every(read) || !promptBox()) {
       requestAnimationFrame(ready);
       return;
     }
