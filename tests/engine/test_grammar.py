@@ -27,7 +27,13 @@ from dgemma_play.training.grammar.example import holds
 
 CAST = plots.Cast(hero="fox", adjective="red", friend="owl", thing="silver bell", place="forest")
 
-SLOTS = CAST.slots(random.Random(0)) | {"N": "Ana", "topic": "the sea", "hero": "a fox", "thing": "a bell"}
+SLOTS = CAST.slots(random.Random(0)) | {
+    "N": "Ana",
+    "topic": "the sea",
+    "hero": "a fox",
+    "thing": "a bell",
+    "x": "bell",
+}
 
 
 def slots_and_lengths() -> list[tuple[tuple[str, ...], int]]:
@@ -313,6 +319,24 @@ def test_a_guest_has_no_other_guest_in_the_sequel() -> None:
     rng = random.Random(0)
     cast = plots.Cast(hero="robot", adjective="shiny", friend="guest", thing="red ball", place="harbor")
     assert not any("suitcase" in " ".join(plots.tell_sequel(rng, cast)) for _ in range(100))
+
+
+def test_a_plot_that_drafts_fall_into_is_told_more_rarely() -> None:
+    rng = random.Random(0)
+    cast = plots.Cast(hero="fox", adjective="shy", friend="king", thing="red ball", place="harbor")
+    told = Counter(plots.settle(rng, cast, asked=("king",)).plot for _ in range(4000))
+    assert told["shop"] < 0.8 * told["find"]
+    assert told.keys() == tables.read("plots").keys()
+
+
+def test_a_shop_is_named_after_what_it_sells() -> None:
+    rng = random.Random(0)
+    shops = [e for e in (grammar.sample(rng, "name") for _ in range(600)) if e.asked]
+    assert len({e.asked for e in shops}) > 40
+    for shop in shops:
+        (sold,) = shop.asked
+        assert holds(shop.prompt, sold) or holds(shop.prompt, words.plural(sold))
+        assert re.fullmatch(rf"The [A-Z][a-z]+ {sold.capitalize()}: [A-Z].+\.", shop.answer)
 
 
 def test_nobody_builds_what_they_are() -> None:

@@ -19,6 +19,8 @@ LENGTHS = (16, 11, 12, 11, 11)
 SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
 _OF_A_KIN = 5  # so many of every kin come along unasked
 _NO_STRANGERS = ("friend", "page", "swallow", "twin")  # "A twin came by" needs more words.
+_COMPANIES = 14  # so many plots share out the companions, see `companions`; the next ones begin again
+_RARER = {"shop": 0.6, "lost": 0.6, "moon": 0.8}  # of 1: drafts fell into these plots more than into others
 _BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
 _BY_KIN = 0.4  # of the heroes are drawn by their kin first: things alone are a quarter of all subjects
 
@@ -87,7 +89,7 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
 
 @cache
 def companions(plot: str) -> tuple[str, ...]:
-    """Whom a hero meets unasked in this plot: every plot has its own share of the kins' best known members.
+    """Whom a hero meets unasked in this plot: a plot has a share of the kins' best known members.
 
     They are persons and animals that take *a*.
     """
@@ -103,8 +105,7 @@ def companions(plot: str) -> tuple[str, ...]:
             and noun not in _NO_STRANGERS
         ]
         known += fitting[:_OF_A_KIN]
-    plots = list(tables.read("plots"))
-    return tuple(known[plots.index(plot) :: len(plots)])
+    return tuple(known[list(tables.read("plots")).index(plot) % _COMPANIES :: _COMPANIES])
 
 
 def settle(rng: random.Random, cast: Cast, asked: Container[str]) -> Cast:
@@ -138,7 +139,8 @@ def _cast_words(cast: Cast) -> frozenset[str]:
 
 def _heading(rng: random.Random, cast: Cast, table: str) -> str:
     # No moon that is invited to dinner on the moon, no ladder that builds a ladder.
-    return rng.choice([heading for heading in tables.read(table) if heading not in _cast_words(cast)])
+    headings = [heading for heading in tables.read(table) if heading not in _cast_words(cast)]
+    return rng.choices(headings, [_RARER.get(heading, 1.0) for heading in headings])[0]
 
 
 def _sentences(

@@ -33,6 +33,7 @@ _OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than 
 _OTHER_NAME = 0.4  # of the functions whose name is given have one of another task
 _MANNERS_SHARE = 0.2  # of the requests for code that end with a word get a stop or a courtesy
 _UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
+_NAMED_MOST = ("shop", "shop")  # three times as often as others: what it sells is any of many
 _ALIASES = {
     "café": ("café", "cafe", "coffee shop"),
     "bookshop": ("bookshop", "bookstore"),
@@ -110,18 +111,37 @@ def _addresses() -> dict[str, str]:
 
 
 def name(rng: random.Random) -> Example:
-    """A name with a tagline."""
+    """A name with a tagline; that of a shop says what it sells."""
     table = tables.read("named")
-    kind = rng.choice(tuple(table))
+    kind = rng.choice((*table, *_NAMED_MOST))
     first, second, taglines = table[kind]
-    alias = rng.choice(_ALIASES.get(kind, (kind,)))
+    sold = rng.choice(_sold()) if kind == "shop" else ""
+    alias = rng.choice(_shops(sold) if sold else _ALIASES.get(kind, (kind,)))
     a = article(alias)
     prompt = rng.choice(tables.read("asks")["name"][0]).format(x=alias, a=a)
     prompt = capital(prompt) if rng.random() < 0.5 else prompt
     end = "" if prompt.endswith(("?", "!")) else rng.choice((".", "", ""))
     title = "" if kind in _UNTITLED else "The "
-    title += f"{rng.choice(tables.words(first))} {rng.choice(tables.words(second))}"
-    return Example("name", prompt + end, f"{title}: {fit(rng, taglines, {}, common_length(taglines))}")
+    title += f"{rng.choice(tables.words(first))} {rng.choice(tables.words(second)).format(X=capital(sold))}"
+    tagline = fit(rng, taglines, {"x": sold}, common_length(taglines))
+    return Example("name", prompt + end, f"{title}: {tagline}", (sold,) if sold else ())
+
+
+@cache
+def _sold() -> tuple[str, ...]:
+    """What shops sell: things and food that are words of the vocabulary with a capital, too."""
+    kins = words.kins()
+    return words.by_rarity((*kins["things"].members, *kins["food"].members))[0]
+
+
+def _shops(sold: str) -> tuple[str, ...]:
+    """What such a shop may be called: `umbrella shop`, `shop for umbrellas`."""
+    goods = words.plural(sold)
+    sells = ("for", "of", "full of", "that sells", "selling")
+    return (
+        *[f"{sold} {shop}" for shop in ("shop", "shop", "store")],
+        *[f"shop {how} {goods}" for how in sells],
+    )
 
 
 def opening(rng: random.Random) -> Example:
