@@ -22,6 +22,14 @@ from tests.synthetic import HOSTILE, synthetic
 SMALL = synthetic(drafts=2, canvas=16, steps=12)
 LONG = synthetic(drafts=2, canvas=16, steps=128, early=False)
 Visit = Callable[..., Page]
+# The page looks for the knobs' boxes twenty times before it finds one.
+KNOBS_LATE = """
+  const find = Document.prototype.querySelector;
+  let misses = 20;
+  Document.prototype.querySelector = function (selector) {
+    return selector.startsWith("#knob-") && misses-- > 0 ? null : find.call(this, selector);
+  };
+"""
 
 # Patience costs nothing where all is well, and a busy machine is no reason to fail.
 expect.set_options(timeout=30_000)
@@ -509,6 +517,15 @@ def test_on_a_phone_the_settings_are_one_line_that_unfolds(
     line.click()
     page.locator("#knob-drafts input[type=number]").fill("3")
     expect(line).to_contain_text("3 drafts")
+
+
+def test_on_a_phone_the_settings_line_waits_for_knobs_that_are_mounted_late(
+    scripted: Callable[..., Site], open_page: Visit
+) -> None:
+    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, reduced_motion="reduce")
+    page.add_init_script(KNOBS_LATE)
+    page.goto(scripted(SMALL).url)
+    expect(page.get_by_role("button", name="Settings")).to_contain_text("8 drafts · 48 steps · 0.8 → 0.4")
 
 
 def test_on_a_phone_generate_leads_to_the_drafts(scripted: Callable[..., Site], visit: Visit) -> None:
