@@ -329,6 +329,13 @@ def test_a_plot_that_drafts_fall_into_is_told_more_rarely() -> None:
     assert told.keys() == tables.read("plots").keys()
 
 
+def test_a_thing_of_a_list_stands_in_one_line_of_it_only() -> None:
+    rng = random.Random(0)
+    lists = [grammar.sample(rng, "list").answer.splitlines() for _ in range(300)]
+    lines = [{line[3:] for line in column} for column in zip(*lists, strict=True)]
+    assert sum(map(len, lines)) == len(set.union(*lines)) == len(tables.read("short")["items"][0])
+
+
 def test_a_shop_is_named_after_what_it_sells() -> None:
     rng = random.Random(0)
     shops = [e for e in (grammar.sample(rng, "name") for _ in range(600)) if e.asked]

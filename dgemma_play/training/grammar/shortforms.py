@@ -185,10 +185,10 @@ def advice(rng: random.Random) -> Example:
 
 
 def items(rng: random.Random) -> Example:
-    """A list of three things."""
+    """A list of three things, each line's of its own: a model that draws all at once may say one twice."""
     hero = words.draw(rng, words.subjects())
-    chosen = rng.sample(tables.read("short")["items"][0], 3)
-    lines = [capital(fit(rng, (item,), {}, ITEM_TOKENS)) for item in chosen]
+    things = tables.read("short")["items"][0]
+    lines = [capital(fit(rng, things[line::3], {}, ITEM_TOKENS)) for line in range(3)]
     answer = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
     where = rng.choice(("pocket", "bag", "suitcase", "drawer", "house"))
     kinds = ("three things", "a list of three things", "a list of things", "a short list of things")
