@@ -129,6 +129,8 @@ globalThis.DGemmaPage = (() => {
 
   // --- the settings, folded on a phone ------------------------------------------------------------
 
+  const KNOBS = ["drafts", "steps", "t-max", "t-min"];
+
   /** What stands in a knob's number box; "" until Gradio has put it there. */
   const read = (knob) => document.querySelector(`#knob-${knob} input[type=number]`)?.value ?? "";
 
@@ -136,6 +138,11 @@ globalThis.DGemmaPage = (() => {
     const seed = document.querySelector("#lock input")?.checked ? document.querySelector("#seed :is(input, textarea)").value || "new" : "new";
     byId("fold-line").textContent =
       `${read("drafts")} drafts · ${read("steps")} steps · ${read("t-max")} → ${read("t-min")} · seed ${seed}`;
+  }
+
+  function foldOnceRead() {
+    if (KNOBS.every(read)) fold();
+    else requestAnimationFrame(foldOnceRead);
   }
 
   // --- pieces, each mounted by Gradio once ----------------------------------------------------------
@@ -260,8 +267,7 @@ globalThis.DGemmaPage = (() => {
 
   function ready() {
     // Gradio mounts its pieces in no order that could be relied on.
-    const pieces = ["generate", "stop", "fold", "settings", "earlier", "lock"];
-    if (!pieces.every(byId) || !["drafts", "steps", "t-max", "t-min"].every(read) || !promptBox()) {
+    if (!["generate", "stop", "fold", "settings", "earlier", "lock"].every(byId) || !promptBox()) {
       requestAnimationFrame(ready);
       return;
     }
@@ -282,7 +288,7 @@ globalThis.DGemmaPage = (() => {
       event.target.value = "";
       promptBox().focus();
     });
-    fold();
+    foldOnceRead();
     listPrompts();
     // After a reload the wall shows the last run, and the box its prompt.
     const [last] = memory.read(PROMPTS) ?? [];

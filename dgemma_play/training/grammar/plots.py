@@ -20,7 +20,7 @@ SEQUEL_LENGTHS = (13, 11, 11, 11, 11)
 _OF_A_KIN = 5  # so many of every kin come along unasked
 _NO_STRANGERS = ("friend", "page", "swallow", "twin")  # "A twin came by" needs more words.
 _COMPANIES = 14  # so many plots share out the companions, see `companions`; the next ones begin again
-_RARER = {"shop": 0.6, "lost": 0.6, "moon": 0.8}  # of 1: drafts fell into these plots more than into others
+_RARER = {"shop": 0.6, "lost": 0.6, "moon": 0.8}  # weights, others have 1: drafts fall into these
 _BORROWED = 0.25  # of the adjectives, places and things come from any kin: "a lonely robot in the bakery"
 _BY_KIN = 0.4  # of the heroes are drawn by their kin first: things alone are a quarter of all subjects
 
@@ -90,6 +90,8 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
 @cache
 def companions(plot: str) -> tuple[str, ...]:
     """Whom a hero meets unasked in this plot: a plot has a share of the kins' best known members.
+
+    Plots that are `_COMPANIES` apart have the same one.
 
     They are persons and animals that take *a*.
     """

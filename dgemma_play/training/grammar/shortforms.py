@@ -33,7 +33,7 @@ _OTHER_ARGUMENTS = 0.5  # of the first lines have arguments of other names than 
 _OTHER_NAME = 0.4  # of the functions whose name is given have one of another task
 _MANNERS_SHARE = 0.2  # of the requests for code that end with a word get a stop or a courtesy
 _UNTITLED = ("robot", "cat", "dog", "planet", "ice cream", "tea", "dragon")  # named without "The"
-_NAMED_MOST = ("shop", "shop")  # three times as often as others: what it sells is any of many
+_NAMED_MOST = ("shop",)  # three times as often as others: what it sells is any of many
 _ALIASES = {
     "café": ("café", "cafe", "coffee shop"),
     "bookshop": ("bookshop", "bookstore"),
@@ -113,7 +113,7 @@ def _addresses() -> dict[str, str]:
 def name(rng: random.Random) -> Example:
     """A name with a tagline; that of a shop says what it sells."""
     table = tables.read("named")
-    kind = rng.choice((*table, *_NAMED_MOST))
+    kind = rng.choice((*_NAMED_MOST * 2, *table))
     first, second, taglines = table[kind]
     sold = rng.choice(_sold()) if kind == "shop" else ""
     alias = rng.choice(_shops(sold) if sold else _ALIASES.get(kind, (kind,)))
@@ -185,7 +185,10 @@ def advice(rng: random.Random) -> Example:
 
 
 def items(rng: random.Random) -> Example:
-    """A list of three things, each line's of its own: a model that draws all at once may say one twice."""
+    """A list of three things.
+
+    Each line has its own third of the table: a model that draws all lines at once may say one thing twice.
+    """
     hero = words.draw(rng, words.subjects())
     things = tables.read("short")["items"][0]
     lines = [capital(fit(rng, things[line::3], {}, ITEM_TOKENS)) for line in range(3)]

@@ -27,6 +27,7 @@ FORMS = (*_STORIES_AND_VERSES, "opening", "dialogue", "advice")
 _CUES = (
     *("list", "message", "song", "opening", "note", "goodbye", "you", "our", "she", "one", "into", "till"),
     *("beneath", "beside", "being", "got", "cannot", "yesterday", "everybody", "everywhere"),
+    *("afar", "sixty", "ninety", "goodnight", "secretly", "upstairs", "downstairs"),
     *("feet", "geese", "teeth"),
 )
 _TABLES = (
