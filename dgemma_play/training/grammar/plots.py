@@ -89,11 +89,9 @@ def draw_cast(rng: random.Random, hero: str = "") -> Cast:
 
 @cache
 def companions(plot: str) -> tuple[str, ...]:
-    """Whom a hero meets unasked in this plot: a plot has a share of the kins' best known members.
+    """Whom a hero meets unasked in this plot: its share of the kins' best known members.
 
-    Plots that are `_COMPANIES` apart have the same one.
-
-    They are persons and animals that take *a*.
+    They are persons and animals that take *a*. Plots that are `_COMPANIES` apart have the same share.
     """
     known = []
     for kin in words.kins().values():
