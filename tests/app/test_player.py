@@ -61,7 +61,11 @@ def open_trace(page: Page, trace: Trace, source: str = "run") -> None:
 
 
 def feed(page: Page, records: list[str]) -> None:
-    page.evaluate("async (text) => { await player.sink(text); player.render(); }", "\n".join(records))
+    """As the sink does; what the browser remembers of it is written, so that a reload may follow."""
+    page.evaluate(
+        "async (text) => { await player.sink(text); player.render(); await player.store.lastRun(); }",
+        "\n".join(records),
+    )
 
 
 def ended(state: str, url: str = "data:,", run: str = "run-1") -> str:
