@@ -21,7 +21,7 @@ from dgemma_play.training.grammar.plots import draw_cast, friends
 from dgemma_play.training.grammar.prompts import ask, in_other_words, invented_word, request
 
 _UNKNOWN_NAME = 0.2  # share of greetings for a name outside the list
-_TWO_NAMES = 0.1  # share of greetings to two people
+_TWO_NAMES = 0.22  # share of greetings to two people
 _NO_NAME = 0.28  # share of greetings to somebody, or to several, without a name
 _UNNAMED = 0.6  # of these say themselves who it is, if there are such wordings
 _SEVERAL = 0.25  # of these are to several
