@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -102,6 +103,12 @@ class Site:
         self.gate.release(passes)
 
 
+def _unused_port() -> int:
+    """A port of the system's choice: Gradio looks from the same one on, and two workers may take it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
 @pytest.fixture(scope="package")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Runner], str]]:
     """Serves a page for a runner and returns its address."""
@@ -112,7 +119,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Runner
 
     def launch(runner: Runner) -> str:
         demos.append(layout.build(runner))
-        _, url, _ = layout.launch(demos[-1], prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+        address = {"server_name": "127.0.0.1", "server_port": _unused_port()}
+        _, url, _ = layout.launch(demos[-1], prevent_thread_lock=True, quiet=True, **address)
         return url
 
     yield launch
