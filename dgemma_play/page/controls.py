@@ -31,7 +31,7 @@ EXAMPLES: Sequence[Example] = (
     ),
     Example("A rhyme", "Write two lines that rhyme about a cat.", "Both lines take shape at the same time."),
     Example("A function", "Write a Python function that adds two numbers.", "Its last line can come first."),
-    Example("A haiku", "Write a haiku about the sea.", "Its line breaks stand before its words."),
+    Example("A haiku", "Write a haiku about a frog.", "Its line breaks stand before its words."),
     Example(
         "First lines",
         "Write the opening line of a novel about a lighthouse.",

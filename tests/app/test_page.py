@@ -379,22 +379,22 @@ def test_examples_and_earlier_prompts_fill_the_prompt(scripted: Callable[..., Si
     box = page.get_by_label("Prompt", exact=True)
     expect(page.get_by_label("Earlier prompts")).to_be_hidden()
     page.get_by_role("button", name="A haiku").click()
-    expect(box).to_have_value("Write a haiku about the sea.")
+    expect(box).to_have_value("Write a haiku about a frog.")
     page.get_by_role("button", name="Generate").click()
     site.release()
     expect(progress(page)).to_contain_text("Finished")
-    assert site.runs[0].facts.prompt[0]["content"] == "Write a haiku about the sea."
+    assert site.runs[0].facts.prompt[0]["content"] == "Write a haiku about a frog."
     box.fill("Something else.")
-    page.get_by_label("Earlier prompts").select_option(label="Write a haiku about the sea.")
-    expect(box).to_have_value("Write a haiku about the sea.")
+    page.get_by_label("Earlier prompts").select_option(label="Write a haiku about a frog.")
+    expect(box).to_have_value("Write a haiku about a frog.")
 
     page.reload()
-    expect(box).to_have_value("Write a haiku about the sea.")
+    expect(box).to_have_value("Write a haiku about a frog.")
     page.get_by_role("button", name="Generate").click()
     site.release()
     expect(progress(page)).to_contain_text("Finished")
     wait_until(lambda: len(site.runs) == 2)
-    assert site.runs[1].facts.prompt[0]["content"] == "Write a haiku about the sea."
+    assert site.runs[1].facts.prompt[0]["content"] == "Write a haiku about a frog."
 
 
 def test_a_locked_seed_gives_the_same_text_again_and_an_unlocked_one_does_not(
