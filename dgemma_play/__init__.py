@@ -2,7 +2,7 @@
 
     from dgemma_play import Settings, Trace, denoise, load
 
-    trace = Trace.record(denoise(load(), "Write a haiku about rain.", Settings(drafts=4)))
+    trace = Trace.record(denoise(load(), "Write a haiku about a frog.", Settings(drafts=4)))
     print(trace.texts)
 
 Data flows one way: settings → engine → trace → codec and analysis → page. Public names are imported when they

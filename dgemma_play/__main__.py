@@ -1,4 +1,4 @@
-"""A run in a terminal: python -m dgemma_play "Write a haiku about rain." --drafts 4 --save run.dgemma"""
+"""A run in a terminal: python -m dgemma_play "Write a haiku about a frog." --drafts 4 --save run.dgemma"""
 
 from __future__ import annotations
 

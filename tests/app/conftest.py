@@ -104,7 +104,7 @@ class Site:
 
 
 def _unused_port() -> int:
-    """A port of the system's choice: Gradio looks from the same one on, and two workers may take it."""
+    """A free port: Gradio tries the same ones in every worker, and two may pick one at once."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 
@@ -119,8 +119,13 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Runner
 
     def launch(runner: Runner) -> str:
         demos.append(layout.build(runner))
-        address = {"server_name": "127.0.0.1", "server_port": _unused_port()}
-        _, url, _ = layout.launch(demos[-1], prevent_thread_lock=True, quiet=True, **address)
+        _, url, _ = layout.launch(
+            demos[-1],
+            prevent_thread_lock=True,
+            quiet=True,
+            server_name="127.0.0.1",
+            server_port=_unused_port(),
+        )
         return url
 
     yield launch
